@@ -1,0 +1,3 @@
+from libs.common.db.migrations_env import run
+
+run("log")

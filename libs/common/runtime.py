@@ -1,0 +1,66 @@
+"""A service as a value, and how a process runs one until it is told to stop."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from fastapi import APIRouter
+
+Check = Callable[[], Awaitable[str | None]]
+"""A readiness check: `None` when fine, else what is wrong."""
+
+
+class Worker(Protocol):
+    """A long-running loop. `run` returns soon after `stop` is set, at a record boundary."""
+
+    name: str
+
+    async def run(self, stop: asyncio.Event) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What `bootstrap.build` returns. `state` becomes `app.state.<name>`."""
+
+    name: str
+    state: Any
+    routers: Sequence[APIRouter] = ()
+    workers: Sequence[Worker] = ()
+    readiness: Mapping[str, Check] = field(default_factory=dict)
+    start: Callable[[], Awaitable[None]] | None = None
+    stop: Callable[[], Awaitable[None]] | None = None
+
+
+@asynccontextmanager
+async def opened(services: Sequence[Service]) -> AsyncIterator[None]:
+    """Start services in order; stop those that started, in reverse."""
+    async with contextlib.AsyncExitStack() as stack:
+        for service in services:
+            if service.start is not None:
+                await service.start()
+            if service.stop is not None:
+                stack.push_async_callback(service.stop)
+        yield
+
+
+async def run_workers(workers: Sequence[Worker], stop: asyncio.Event) -> None:
+    """Run all workers until `stop`; the first one that fails stops the others and raises."""
+    async with asyncio.TaskGroup() as group:
+        for worker in workers:
+            group.create_task(worker.run(stop), name=worker.name)
+
+
+def stop_on_signals(stop: asyncio.Event) -> None:
+    """SIGTERM and SIGINT set `stop`; a second one has its default effect."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _stop_once, loop, number, stop)
+
+
+def _stop_once(loop: asyncio.AbstractEventLoop, number: int, stop: asyncio.Event) -> None:
+    stop.set()
+    loop.remove_signal_handler(number)
