@@ -1,0 +1,72 @@
+"""A deal's activities: done ones as aggregates, planned ones until they are done or cancelled."""
+
+from datetime import datetime
+
+from libs.common.contracts.events import ActivityData
+from services.funnel.domain.model import Activity
+
+DONE = ("activity.logged", "activity.completed")
+_TOUCHES = ("call", "email", "meeting", "visit", "demo")
+
+
+class Activities:
+    """Mutable aggregates inside one fold; events may come in total order only."""
+
+    __slots__ = ("count", "first_at", "last_at", "last_kind", "planned", "touch_at")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.first_at: datetime | None = None
+        self.last_at: datetime | None = None
+        self.last_kind: str | None = None
+        self.touch_at: datetime | None = None
+        self.planned: dict[str, datetime] = {}
+
+    def apply(self, event_type: str, at: datetime, data: ActivityData) -> None:
+        if event_type == "activity.scheduled":
+            self.planned[data.activity_id] = data.scheduled_for or at
+            return
+        self.planned.pop(data.activity_id, None)
+        if event_type in DONE:
+            self._done(at, data)
+
+    def _done(self, at: datetime, data: ActivityData) -> None:
+        self.count += 1
+        self.first_at = self.first_at or at
+        self.last_at, self.last_kind = at, data.kind
+        if _is_customer_touch(data):
+            self.touch_at = at
+
+    def absorb(self, other: "Activities") -> None:
+        """Add a merged deal's activities of all time."""
+        self.count += other.count
+        self.first_at = _least(self.first_at, other.first_at)
+        self.touch_at = _greatest(self.touch_at, other.touch_at)
+        self.planned |= other.planned
+        if other.last_at is not None and (self.last_at is None or other.last_at > self.last_at):
+            self.last_at, self.last_kind = other.last_at, other.last_kind
+
+    def at(self, instant: datetime | None) -> Activity:
+        """The aggregates, with the next planned activity after `instant`."""
+        ahead = (t for t in self.planned.values() if instant is None or t > instant)
+        return Activity(
+            self.first_at,
+            self.last_at,
+            self.last_kind,
+            self.touch_at,
+            min(ahead, default=None),
+            self.count,
+        )
+
+
+def _is_customer_touch(data: ActivityData) -> bool:
+    """A person reached the customer or the other way round; system writes never qualify."""
+    return data.kind in _TOUCHES and data.direction != "internal" and not data.automated
+
+
+def _least(a: datetime | None, b: datetime | None) -> datetime | None:
+    return min((t for t in (a, b) if t is not None), default=None)
+
+
+def _greatest(a: datetime | None, b: datetime | None) -> datetime | None:
+    return max((t for t in (a, b) if t is not None), default=None)

@@ -1,0 +1,33 @@
+"""From the rows that are stored to the rows that should be: the least to write."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic
+
+from services.funnel.domain.model import Known, RowT
+
+Key = tuple[int, datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class RowChanges(Generic[RowT]):
+    """`put` inserts or overwrites by `(n, known_from)`; `close` sets `known_to`; `drop` deletes."""
+
+    put: tuple[Known[RowT], ...] = ()
+    close: tuple[tuple[Key, datetime], ...] = ()
+    drop: tuple[Key, ...] = ()
+
+
+def diff(stored: Iterable[Known[RowT]], wanted: Iterable[Known[RowT]]) -> RowChanges[RowT]:
+    """What turns `stored` into `wanted`; applying it twice changes nothing more."""
+    old = {known.key: known for known in stored}
+    new = {known.key: known for known in wanted}
+    put, close = [], []
+    for key, known in new.items():
+        held = old.get(key)
+        if held is None or held.row != known.row or known.known_to is None != held.known_to is None:
+            put.append(known)
+        elif known.known_to != held.known_to and known.known_to is not None:
+            close.append((key, known.known_to))
+    return RowChanges(tuple(put), tuple(close), tuple(old.keys() - new.keys()))
