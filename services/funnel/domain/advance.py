@@ -5,11 +5,12 @@ a deal that stands alone and is not deleted. Everything else answers `None`: ref
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from libs.common.contracts import events as ev
+from services.funnel.domain.accumulator import Accumulator
 from services.funnel.domain.deal import DealFold
 from services.funnel.domain.diff import RowChanges
 from services.funnel.domain.fold import context_values, deal_state
@@ -20,27 +21,12 @@ from services.funnel.domain.model import (
     FoldEvent,
     Known,
     Order,
-    Ref,
     Span,
     Visit,
 )
 from services.funnel.domain.routing import DEFAULT_PIPELINE, named_pipeline, named_refs
 
 _REWIND = (ev.DealDeleted, ev.DealRestored, ev.DealMerged)
-
-
-@dataclass(slots=True)
-class Accumulator:
-    """Where the fold of one deal stands: its machine, its head in both times, its last rows."""
-
-    deal: DealFold
-    head: Order
-    known_at: datetime
-    visit_known: datetime | None
-    span: tuple[int, datetime, datetime]
-    """`n`, `valid_from` and `known_from` of the last span."""
-    context: dict[Ref, dict[str, Any]] = field(default_factory=dict)
-    named: bool = False
 
 
 @dataclass(frozen=True, slots=True)

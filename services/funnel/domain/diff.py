@@ -26,8 +26,11 @@ def diff(stored: Iterable[Known[RowT]], wanted: Iterable[Known[RowT]]) -> RowCha
     put, close = [], []
     for key, known in new.items():
         held = old.get(key)
-        if held is None or held.row != known.row or known.known_to is None != held.known_to is None:
+        if held is None or held.row != known.row:
             put.append(known)
-        elif known.known_to != held.known_to and known.known_to is not None:
-            close.append((key, known.known_to))
+        elif held.known_to != known.known_to:
+            if known.known_to is None:
+                put.append(known)
+            else:
+                close.append((key, known.known_to))
     return RowChanges(tuple(put), tuple(close), tuple(old.keys() - new.keys()))

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from libs.common.contracts import events as ev
+from libs.common.contracts.values import EARLIEST
 from services.funnel.domain.deal import DealFold
 from services.funnel.domain.inputs import KnownPipelines
 from services.funnel.domain.model import DealState, Facts, FoldEvent, Order, Ref, Span
@@ -62,12 +63,13 @@ class GroupFold:
         self.deals: dict[str, DealFold] = {}
         self.tracks: dict[str, SpanTrack] = {}
         self.head: Order | None = None
+        self.known_at = EARLIEST
         self.rewound = False
         self._named: Mapping[str, str] = first_pipelines(e for e in known if not is_context(e))
         self._pipelines = pipelines
         self._currency = currency
         self._router = Router()
-        self._context: dict[Ref, dict[str, Any]] = {}
+        self.context: dict[Ref, dict[str, Any]] = {}
 
     def takes(self, events: Sequence[FoldEvent]) -> bool:
         """Whether sorted `events` can be folded on top, without folding anew."""
@@ -90,7 +92,7 @@ class GroupFold:
 
     def _apply_context(self, event: FoldEvent) -> None:
         ref = context_ref(event)
-        self._context.setdefault(ref, {}).update(context_values(event))
+        self.context.setdefault(ref, {}).update(context_values(event))
         name = "account_id" if ref[0] == "account" else "owner_id"
         for deal in self.deals.values():
             if deal.fields[name] == ref[1] and deal.merged_into is None:
@@ -130,14 +132,14 @@ class GroupFold:
         return self.deals[deal_id]
 
     def _record(self, deal: DealFold, at: datetime) -> None:
-        self.tracks[deal.deal_id].record(at, deal.facts(self._context))
+        self.tracks[deal.deal_id].record(at, deal.facts(self.context))
 
     def states(self) -> dict[str, DealState]:
         """Each deal as of the head."""
-        return {deal_id: self._state(deal) for deal_id, deal in self.deals.items()}
-
-    def _state(self, deal: DealFold) -> DealState:
-        return deal_state(deal, deal.facts(self._context))
+        return {
+            deal_id: deal_state(deal, self.tracks[deal_id].starts[-1][1])
+            for deal_id, deal in self.deals.items()
+        }
 
 
 def deal_state(deal: DealFold, facts: Facts) -> DealState:

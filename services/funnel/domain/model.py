@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Generic, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
 
 from libs.common.contracts.events import EventData
+
+if TYPE_CHECKING:
+    from services.funnel.domain.accumulator import Accumulator
 
 Order = tuple[datetime, bool, str, bool, int, str]
 Ref = tuple[str, str]
@@ -151,3 +154,4 @@ class Projection:
     spans: tuple[Known[Span], ...]
     wake_at: datetime | None
     refs: frozenset[Ref]
+    accumulator: "Accumulator | None"

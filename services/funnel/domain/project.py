@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Generic
 
+from services.funnel.domain.accumulator import Accumulator
 from services.funnel.domain.fold import GroupFold
 from services.funnel.domain.inputs import Inputs
 from services.funnel.domain.model import (
@@ -42,6 +43,11 @@ class Ledger(Generic[RowT]):
             if old.known_from < known_at:
                 self._past.append(Known(old.row, old.known_from, known_at))
         self._held[same:] = [Known(row, known_at) for row in rows[same - start :]]
+
+    @property
+    def last(self) -> Known[RowT] | None:
+        """The last row still held."""
+        return self._held[-1] if self._held else None
 
     def rows(self) -> tuple[Known[RowT], ...]:
         rows = self._past + self._held
@@ -84,9 +90,28 @@ def project(events: Sequence[FoldEvent], inputs: Inputs, now: datetime) -> dict[
             spans.rows(),
             wake_at,
             refs,
+            _accumulator(events, books, fold) if len(books) == 1 and not ahead else None,
         )
         for deal_id, (visits, spans) in books.items()
     }
+
+
+def _accumulator(events: Sequence[FoldEvent], books: Books, fold: GroupFold) -> Accumulator | None:
+    """Where the next event of a deal that stands alone can be folded on top."""
+    ((deal_id, deal),) = fold.deals.items()
+    visits, spans = books[deal_id][0].last, books[deal_id][1].last
+    if deal.deleted_at is not None or fold.head is None or spans is None:
+        return None
+    deal.visits = deal.visits[-1:]
+    return Accumulator(
+        deal=deal,
+        head=fold.head,
+        known_at=fold.known_at,
+        visit_known=visits.known_from if visits else None,
+        span=(spans.row.n, spans.row.valid_from, spans.known_from),
+        context=fold.context,
+        named=any(named_pipeline(event) is not None for event in events),
+    )
 
 
 def state_at(
@@ -147,6 +172,7 @@ def _advance_known_time(
             known.sort(key=lambda event: event.order)
             fold = GroupFold(known, inputs.pipelines.as_known(known_at), inputs.currency)
             fold.rewound, new = True, known
+        fold.known_at = known_at
         rewound = fold.rewound
         before = {} if rewound else {d: _sizes(fold, d) for d in fold.deals}
         fold.extend(new)
