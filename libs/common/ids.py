@@ -1,5 +1,7 @@
 """Identifiers: UUIDv7 for rows we create, UUIDv5 for effects that must repeat byte for byte."""
 
+import hashlib
+import hmac
 import os
 import secrets
 import uuid
@@ -25,3 +27,8 @@ def uuid5(*parts: str) -> uuid.UUID:
 def secret(length: int = 32) -> str:
     """URL-safe randomness of `length` bytes, for credentials."""
     return secrets.token_urlsafe(length)
+
+
+def derived_key(secret_key: bytes, purpose: str) -> bytes:
+    """A key of 32 bytes for one purpose; knowing it tells nothing of the others."""
+    return hmac.digest(secret_key, f"headway:{purpose}".encode(), hashlib.sha256)

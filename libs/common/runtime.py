@@ -10,6 +10,11 @@ from typing import Any, Protocol
 
 from fastapi import APIRouter
 
+from libs.common.clock import Clock
+from libs.common.eventlog.port import EventLog
+from libs.common.ids import derived_key
+from libs.common.settings import CommonSettings
+
 Check = Callable[[], Awaitable[str | None]]
 """A readiness check: `None` when fine, else what is wrong."""
 
@@ -20,6 +25,25 @@ class Worker(Protocol):
     name: str
 
     async def run(self, stop: asyncio.Event) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What an entrypoint has opened and every `bootstrap.build(resources)` builds upon.
+
+    `database_url` is resolved (never empty); `process_id` is unique among running processes.
+    """
+
+    clock: Clock
+    settings: CommonSettings
+    database_url: str
+    log: EventLog
+    secret_key: bytes
+    process_id: str
+
+    def key_for(self, purpose: str) -> bytes:
+        """An independent key of 32 bytes for one purpose, such as `api-keys` or `cursors`."""
+        return derived_key(self.secret_key, purpose)
 
 
 @dataclass(frozen=True, slots=True)

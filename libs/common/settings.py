@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -32,6 +32,8 @@ class CommonSettings(DatabaseSettings):
     log_level: str = "INFO"
     partitions: int = Field(default=12, ge=1, le=1024)
     egress_allow: str = ""
+    secret_key: SecretStr = SecretStr("")
+    """Keys of credentials and cursors derive from it; empty means `<data_dir>/secret-key`."""
 
     @classmethod
     def load(cls, names: Iterable[str], also: Iterable[str] = ()) -> Self:
