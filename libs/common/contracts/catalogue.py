@@ -1,13 +1,13 @@
 """From a type's name and raw JSON to its model, and from an event to its key in the log."""
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
 from pydantic import ValidationError
 
 from libs.common.contracts import events
-from libs.common.contracts.errors import ContractViolation, Violation
+from libs.common.contracts.cloudevents import canonical
+from libs.common.contracts.errors import ContractViolation, Violation, pointer
 
 MAX_ATTRIBUTES_BYTES = 64 * 1024
 
@@ -22,37 +22,52 @@ def _leaves(base: type[events.EventData]) -> Iterator[type[events.EventData]]:
 CATALOGUE: dict[str, type[events.EventData]] = {m.event_type: m for m in _leaves(events.EventData)}
 """Every known type; any other type is stored and skipped."""
 
-_CODES = {"missing": "missing_field", "extra_forbidden": "unknown_field"}
+_CODES = {
+    "missing": "missing_field",
+    "extra_forbidden": "unknown_field",
+    "unknown_field": "unknown_field",
+}
 
 
 def parse(event_type: str, data: Any, *, strict: bool) -> events.EventData | None:
     """Model of `data` (decoded JSON or its bytes); `None` for an unknown type.
 
-    `strict` refuses unknown fields, as writers must. Raises `ContractViolation`.
+    `strict` is for writers: unknown fields and oversized attributes are refused. Raises
+    `ContractViolation`.
     """
     model = CATALOGUE.get(event_type)
     if model is None:
         return None
     check = model.model_validate_json if isinstance(data, bytes | str) else model.model_validate
     try:
-        return check(data, extra="forbid" if strict else "ignore")
+        parsed = check(data, extra="forbid" if strict else "ignore")
     except ValidationError as error:
         raise ContractViolation(*map(_violation, error.errors(include_url=False))) from None
+    if strict:
+        _limit_attributes(parsed)
+    return parsed
 
 
 def _violation(error: Any) -> Violation:
-    pointer = "/data" + "".join(f"/{_escape(str(part))}" for part in error["loc"])
-    named = re.match(r"Value error, unknown field in changes: (.*)", error["msg"], re.S)
-    if named:
-        return Violation(
-            "unknown_field", f"/data/changes/{_escape(named[1])}", "not a field of deal.created"
-        )
     code = _CODES.get(error["type"], "invalid_field")
-    return Violation(code, pointer, error["msg"].removeprefix("Value error, "))
+    return Violation(
+        code, pointer(("data", *error["loc"])), error["msg"].removeprefix("Value error, ")
+    )
 
 
-def _escape(part: str) -> str:
-    return part.replace("~", "~0").replace("/", "~1")
+def _limit_attributes(event: events.EventData) -> None:
+    """A deal's attributes are bounded in all; this is the share of one event."""
+    match event:
+        case events.DealCreated(attributes=attributes):
+            where, given = "/data/attributes", attributes
+        case events.DealUpdated(changes=changes):
+            where = "/data/changes"
+            given = {k: v for k, v in changes.items() if k.startswith(events.ATTRIBUTE)}
+        case _:
+            return
+    if len(canonical(given)) > MAX_ATTRIBUTES_BYTES:
+        detail = f"attributes must not exceed {MAX_ATTRIBUTES_BYTES} bytes"
+        raise ContractViolation(Violation("attributes_too_large", where, detail))
 
 
 _BY_PREFIX = {

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Literal, cast, get_args
 
 from libs.common.contracts.errors import ContractViolation, Violation
+from libs.common.contracts.values import clean_text, instant_text, sequence_number, utc_in_range
 
 Headers = tuple[tuple[str, bytes], ...]
 Origin = Literal["live", "backfill", "reconcile"]
@@ -70,10 +71,12 @@ def _text(value: object) -> str:
 def from_headers(headers: Iterable[tuple[str, bytes]], value: bytes | None) -> Envelope:
     """The envelope of a record; raises `ContractViolation` (`undecodable`) on rubbish."""
     try:
-        raw = {name: content.decode() for name, content in headers}
-        fields = {name: raw[header] for name, header in _HEADER_OF.items() if header in raw}
+        raw = {name: clean_text(content.decode()) for name, content in headers}
     except UnicodeDecodeError:
         raise undecodable("/headers", "header is not UTF-8") from None
+    except ValueError as error:
+        raise undecodable("/headers", f"header {error}") from None
+    fields = {name: raw[header] for name, header in _HEADER_OF.items() if header in raw}
     for name in _REQUIRED:
         if not fields.get(name):
             raise undecodable(f"/headers/{_HEADER_OF[name]}", "header is missing")
@@ -106,24 +109,16 @@ def _build(fields: dict[str, str], value: bytes) -> Envelope:
 
 def _instant(text: str, header: str) -> datetime:
     try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
-        raise undecodable(f"/headers/{header}", "not an RFC 3339 time") from None
-    if instant.tzinfo is None:
-        raise undecodable(f"/headers/{header}", "time without an offset")
-    return instant
+        return utc_in_range(instant_text(text))
+    except ValueError as error:
+        raise undecodable(f"/headers/{header}", str(error)) from None
 
 
 def _integer(text: str | None) -> int | None:
-    if text is None:
-        return None
     try:
-        number = int(text)
-    except ValueError:
-        raise undecodable("/headers/ce_sequence", "not an integer") from None
-    if not -(2**63) <= number < 2**63:
-        raise undecodable("/headers/ce_sequence", "beyond 64 bits")
-    return number
+        return None if text is None else sequence_number(text)
+    except ValueError as error:
+        raise undecodable("/headers/ce_sequence", str(error)) from None
 
 
 def undecodable(pointer: str, detail: str) -> ContractViolation:

@@ -1,5 +1,6 @@
 """Violations of a contract, in terms a sender can act on."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -22,3 +23,13 @@ class ContractViolation(Exception):
     @property
     def code(self) -> str:
         return self.violations[0].code
+
+
+def pointer(parts: Iterable[object]) -> str:
+    """The RFC 6901 pointer of a path, printable whatever a sender put into it."""
+    return "".join(f"/{_escape(str(part))}" for part in parts)
+
+
+def _escape(part: str) -> str:
+    safe = part.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
+    return safe.replace("~", "~0").replace("/", "~1")

@@ -7,7 +7,8 @@ are frozen; instants are UTC, money is `Decimal` plus an ISO 4217 code.
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from libs.common.contracts.values import (
     Amount,
@@ -72,29 +73,46 @@ class DealStageChanged(DealEvent):
     actor_id: Id | None = None
 
 
+def typed_changes(changes: dict[str, Any]) -> dict[str, Any]:
+    """Changes in the types of `DealFields`; faults name the field (`/data/changes/<field>`)."""
+    own = {k: v for k, v in changes.items() if not k.startswith(ATTRIBUTE)}
+    faults = [_fault(name, _UNKNOWN) for name in own if name not in DealFields.model_fields]
+    faults += [_fault(name, _NOT_CLEARED) for name in _KEPT if own.get(name, name) is None]
+    faults += [_fault(name, _UNNAMED) for name in changes if name == ATTRIBUTE]
+    if faults:
+        raise ValidationError.from_exception_data("changes", faults)
+    parsed = DealFields.model_validate(own)
+    return {k: getattr(parsed, k) if k in own else v for k, v in changes.items()}
+
+
+def _fault(name: str, reason: PydanticCustomError) -> InitErrorDetails:
+    return InitErrorDetails(type=reason, loc=(name,), input=name)
+
+
+def _changes_fit(changes: dict[str, Any]) -> dict[str, Any]:
+    typed_changes(changes)
+    return changes
+
+
+ATTRIBUTE = "attributes."
+_KEPT = ("stage_id", "pipeline_id")
+_UNKNOWN = PydanticCustomError("unknown_field", "not a field of deal.created")
+_NOT_CLEARED = PydanticCustomError("not_cleared", "cannot be cleared")
+_UNNAMED = PydanticCustomError("unnamed_attribute", "names no attribute")
+Changes = Annotated[Json, AfterValidator(_changes_fit)]
+
+
 class DealUpdated(DealEvent):
     """`changes`: fields of `deal.created` or `attributes.x` to new values; null clears."""
 
     event_type = "deal.updated"
-    changes: Json
+    changes: Changes
     previous: Json = Field(default_factory=dict)
     actor_id: Id | None = None
 
-    @model_validator(mode="after")
-    def _changes_fit(self) -> Self:
-        self.typed_changes()
-        return self
-
     def typed_changes(self) -> dict[str, Any]:
         """`changes` with values in the types of `DealFields`; attributes stay as they came."""
-        own = {k: v for k, v in self.changes.items() if not k.startswith("attributes.")}
-        unknown = own.keys() - DealFields.model_fields.keys()
-        if unknown:
-            raise ValueError(f"unknown field in changes: {min(unknown)}")
-        if any(own.get(name, "") is None for name in ("stage_id", "pipeline_id")):
-            raise ValueError("stage_id and pipeline_id cannot be cleared")
-        parsed = DealFields.model_validate(own)
-        return {k: getattr(parsed, k) if k in own else v for k, v in self.changes.items()}
+        return typed_changes(self.changes)
 
 
 class DealWon(DealEvent):

@@ -1,11 +1,20 @@
 """The value types of the catalogue: ids, texts, instants, money; each with its limits."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from libs.common.contracts.currencies import CURRENCIES
 
@@ -13,6 +22,14 @@ EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 MAX_AMOUNT = Decimal(10) ** 15
 MAX_SCALE = 6
+MAX_DEPTH = 64
+
+_RFC3339 = re.compile(
+    r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,20})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
+)
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_INTEGER = re.compile(r"[+-]?\d{1,19}", re.ASCII)
+_DECIMAL = re.compile(r"-?\d{1,40}(\.\d{1,40})?", re.ASCII)
 
 
 def clean_text(text: str) -> str:
@@ -24,11 +41,35 @@ def clean_text(text: str) -> str:
     return text
 
 
+def instant_text(value: Any) -> datetime:
+    """RFC 3339 with an offset, and nothing that merely resembles it (numbers, week dates)."""
+    if isinstance(value, datetime):
+        return value
+    if not isinstance(value, str) or not _RFC3339.fullmatch(value):
+        raise ValueError("must be an RFC 3339 time with an offset")
+    try:
+        return datetime.fromisoformat(value.upper())
+    except ValueError as error:
+        raise ValueError(f"must be an RFC 3339 time with an offset: {error}") from None
+
+
 def utc_in_range(instant: datetime) -> datetime:
-    utc = instant.astimezone(UTC)
+    try:
+        utc = instant.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must lie between the years 1900 and 2199") from None
     if not EARLIEST <= utc < LATEST:
         raise ValueError("must lie between the years 1900 and 2199")
     return utc
+
+
+def day_text(value: Any) -> date:
+    """A calendar day; an instant is refused, since its day depends on a zone."""
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    if not isinstance(value, str) or not _DAY.fullmatch(value):
+        raise ValueError("must be a date such as 2026-06-30")
+    return date.fromisoformat(value)
 
 
 def day_in_range(day: date) -> date:
@@ -37,15 +78,27 @@ def day_in_range(day: date) -> date:
     return day
 
 
+def sequence_number(value: Any) -> int:
+    """A source's counter; CloudEvents spells it as text, a JSON integer is taken as well."""
+    text = str(value) if type(value) is int and abs(value) < 2**64 else value
+    if not isinstance(text, str) or not _INTEGER.fullmatch(text):
+        raise ValueError("must be an integer of 64 bits")
+    number = int(text)
+    if not -(2**63) <= number < 2**63:
+        raise ValueError("must be an integer of 64 bits")
+    return number
+
+
 def decimal_text(value: Any) -> Decimal:
     """Money travels as a decimal string; whole numbers pass, binary floats never do."""
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
         raise ValueError('must be a decimal string such as "12000.00"')
-    try:
-        amount = Decimal(value.strip() if isinstance(value, str) else value)
-    except InvalidOperation:
-        raise ValueError('must be a decimal string such as "12000.00"') from None
-    return _bounded(amount)
+    if not isinstance(value, str):
+        return _bounded(Decimal(value))
+    text = value.strip()
+    if not _DECIMAL.fullmatch(text):
+        raise ValueError('must be a decimal string such as "12000.00"')
+    return _bounded(Decimal(text))
 
 
 def _bounded(amount: Decimal) -> Decimal:
@@ -54,7 +107,7 @@ def _bounded(amount: Decimal) -> Decimal:
     exponent = amount.as_tuple().exponent
     if isinstance(exponent, int) and exponent < -MAX_SCALE:
         raise ValueError(f"must have at most {MAX_SCALE} decimal places")
-    return amount
+    return abs(amount)
 
 
 def known_currency(code: str) -> str:
@@ -63,20 +116,52 @@ def known_currency(code: str) -> str:
     return code
 
 
-def plain_json(value: Any) -> Any:
-    """Check every text and number of an open structure (`attributes`, `changes`)."""
+def json_fault(root: Any) -> tuple[tuple[str | int, ...], str] | None:
+    """Path and reason of the first thing in an open structure that cannot be stored or sent on.
+
+    Iterative, since the depth is the sender's choice.
+    """
+    pending: list[tuple[tuple[str | int, ...], Any]] = [((), root)]
+    while pending:
+        path, value = pending.pop()
+        if reason := _leaf_fault(value):
+            return path, reason
+        children = _children(value)
+        if children and len(path) >= MAX_DEPTH:
+            return path, f"must not be nested deeper than {MAX_DEPTH}"
+        for key, child in children:
+            if isinstance(key, str) and (reason := _leaf_fault(key)):
+                return path, f"a key {reason}"
+            pending.append(((*path, key), child))
+    return None
+
+
+def _children(value: Any) -> list[tuple[str | int, Any]]:
+    if isinstance(value, Mapping):
+        return list(value.items())
+    return list(enumerate(value)) if isinstance(value, list) else []
+
+
+def _leaf_fault(value: Any) -> str | None:
     match value:
         case str():
-            clean_text(value)
+            try:
+                clean_text(value)
+            except ValueError as error:
+                return str(error)
         case float() if value != value or value in (float("inf"), float("-inf")):
-            raise ValueError("must not contain NaN or infinities")
-        case Mapping():
-            for key, item in value.items():
-                clean_text(key)
-                plain_json(item)
-        case list():
-            for item in value:
-                plain_json(item)
+            return "must not be NaN or infinite"
+        case int() if not -(2**63) <= value < 2**63:
+            return "must fit into 64 bits; send larger numbers as text"
+    return None
+
+
+def plain_json(value: Any) -> Any:
+    """Check every text and number of an open structure (`attributes`, `changes`)."""
+    if fault := json_fault(value):
+        reason = PydanticCustomError("unstorable", fault[1])  # type: ignore[arg-type]
+        detail = InitErrorDetails(type=reason, loc=fault[0], input=None)
+        raise ValidationError.from_exception_data("json", [detail])
     return value
 
 
@@ -84,8 +169,8 @@ Id = Annotated[
     str, StringConstraints(strict=True, min_length=1, max_length=200), AfterValidator(clean_text)
 ]
 Text = Annotated[str, StringConstraints(strict=True, max_length=2_000), AfterValidator(clean_text)]
-Instant = Annotated[AwareDatetime, AfterValidator(utc_in_range)]
-Day = Annotated[date, AfterValidator(day_in_range)]
+Instant = Annotated[AwareDatetime, BeforeValidator(instant_text), AfterValidator(utc_in_range)]
+Day = Annotated[date, BeforeValidator(day_text), AfterValidator(day_in_range)]
 Amount = Annotated[Decimal, BeforeValidator(decimal_text)]
 Currency = Annotated[str, AfterValidator(known_currency)]
 Json = Annotated[dict[str, Any], AfterValidator(plain_json)]
