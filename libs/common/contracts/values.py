@@ -159,7 +159,7 @@ def _leaf_fault(value: Any) -> str | None:
 def plain_json(value: Any) -> Any:
     """Check every text and number of an open structure (`attributes`, `changes`)."""
     if fault := json_fault(value):
-        reason = PydanticCustomError("unstorable", fault[1])  # type: ignore[arg-type]
+        reason = PydanticCustomError("unstorable", fault[1])
         detail = InitErrorDetails(type=reason, loc=fault[0], input=None)
         raise ValidationError.from_exception_data("json", [detail])
     return value
