@@ -20,6 +20,8 @@ class DatabaseSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="HEADWAY_", frozen=True, extra="forbid")
     database_url: str = ""
+    reporting_database_url: str = ""
+    """Where reporting reads, such as a replica; empty means `database_url`."""
 
 
 class CommonSettings(DatabaseSettings):

@@ -196,6 +196,7 @@ TABLES = (
         tenant_id text NOT NULL,
         writer text NOT NULL,
         counter bigint NOT NULL,
+        latest_known timestamptz,
         PRIMARY KEY (tenant_id, writer)
     )""",
     """CREATE TABLE funnel.rebuilds (
@@ -307,8 +308,9 @@ VIEWS = {
     "event_status_v1": f"""SELECT t.tenant_id, t.source, t.event_id, t.recorded_at, t.folded_at,
         t.partition, t."offset" FROM funnel.events t WHERE {_MINE}""",
     "generations_v1": f"SELECT t.* FROM funnel.generations t WHERE {_MINE}",
-    "changes_v1": f"""SELECT t.tenant_id, sum(t.counter)::bigint AS counter FROM funnel.changes t
-        WHERE {_MINE} GROUP BY t.tenant_id""",
+    "changes_v1": f"""SELECT t.tenant_id, sum(t.counter)::bigint AS counter,
+        CASE WHEN bool_and(t.latest_known IS NOT NULL) THEN max(t.latest_known) END AS latest_known
+        FROM funnel.changes t WHERE {_MINE} GROUP BY t.tenant_id""",
     "refold_queue_v1": f"""SELECT t.tenant_id, t.deal_id, t.queued_at
         FROM funnel.refold_queue t WHERE {_MINE}""",
     "positions_v1": """SELECT reader_group, topic_id, topic, partition, next_offset, log_time,
