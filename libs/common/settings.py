@@ -7,6 +7,15 @@ from typing import Self
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+PREFIX = "HEADWAY_"
+CLIENT = frozenset({"HEADWAY_URL", "HEADWAY_API_KEY"})
+"""What the command line reads besides the settings of a process."""
+OWNERS = ("INGEST", "FUNNEL", "ALERTS", "REPORTING", "STANDALONE", "DEMO", "TEST")
+"""`HEADWAY_<OWNER>_*` belongs to a service (or to the tests), which checks its own names.
+
+One environment may be shared by all processes, so nobody refuses another's settings.
+"""
+
 
 class UnknownSettings(Exception):
     """Environment variables that look like ours but that no setting claims."""
@@ -18,10 +27,8 @@ class UnknownSettings(Exception):
 class DatabaseSettings(BaseSettings):
     """Where PostgreSQL is; empty means the embedded one of the data directory."""
 
-    model_config = SettingsConfigDict(env_prefix="HEADWAY_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
     database_url: str = ""
-    reporting_database_url: str = ""
-    """Where reporting reads, such as a replica; empty means `database_url`."""
 
 
 class CommonSettings(DatabaseSettings):
@@ -36,11 +43,41 @@ class CommonSettings(DatabaseSettings):
     egress_allow: str = ""
     secret_key: SecretStr = SecretStr("")
     """Keys of credentials and cursors derive from it; empty means `<data_dir>/secret-key`."""
+    crash_point: str = ""
+    """Tests of crashes only: the named point at which the process kills itself."""
+    crash_report: Path = Path("crash-report")
 
     @classmethod
     def load(cls, names: Iterable[str], also: Iterable[str] = ()) -> Self:
         """Read the environment; refuse names with our prefix that nobody claims."""
-        known = {f"HEADWAY_{field}".upper() for field in cls.model_fields} | set(also)
-        if unknown := sorted(n for n in names if n.startswith("HEADWAY_") and n not in known):
+        refuse_unknown(names, names_of(cls) | CLIENT | set(also))
+        return cls()
+
+
+class ServiceSettings(BaseSettings):
+    """Base of a service's own settings; the subclass sets `env_prefix="HEADWAY_<SERVICE>_"`."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def load(cls, names: Iterable[str]) -> Self:
+        """Read the environment; refuse names with the service's prefix that it does not know."""
+        prefix = str(cls.model_config.get("env_prefix", ""))
+        mine = [name for name in names if name.upper().startswith(prefix)]
+        if unknown := sorted({n for n in mine if n.upper() not in names_of(cls)}):
             raise UnknownSettings(unknown)
         return cls()
+
+
+def names_of(settings: type[BaseSettings]) -> set[str]:
+    """The environment variables of a settings class."""
+    prefix = str(settings.model_config.get("env_prefix", ""))
+    return {f"{prefix}{field}".upper() for field in settings.model_fields}
+
+
+def refuse_unknown(names: Iterable[str], known: Iterable[str]) -> None:
+    """Raise for variables with our prefix that are neither known nor another owner's."""
+    foreign = tuple(f"{PREFIX}{owner}_" for owner in OWNERS)
+    ours = {n for n in names if n.upper().startswith(PREFIX) and not n.upper().startswith(foreign)}
+    if unknown := sorted(n for n in ours if n.upper() not in set(known)):
+        raise UnknownSettings(unknown)

@@ -3,61 +3,122 @@
 A `Database` never executes outside a transaction. `for_tenant` sets `app.tenant` by an explicit
 first statement (never in an engine hook, where a cancellation can leak it); row-level security
 does the rest. `across_tenants` is for worker roles, whose statements carry the tenant themselves.
+Whatever happens to a transaction, its connection goes back clean or not at all.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from sqlalchemy import text
+import asyncpg
+from sqlalchemy import event, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
+from libs.common.db.errors import DatabaseUnavailable, is_lost
 from libs.common.db.urls import sqlalchemy_url
+
+CONNECT_TIMEOUT = 5.0
+"""Seconds for a new connection; a database that takes longer is treated as away."""
 
 
 class Database:
     """One connection pool as one role.
 
     `statement_timeout` is in seconds: 3 for APIs, 30 for workers (reliability settings sheet).
+    A lost connection or an exhausted pool is `DatabaseUnavailable`; errors of a statement stay
+    what they are.
     """
 
     def __init__(
-        self, url: str, role: str, *, pool_size: int = 10, statement_timeout: float = 30
+        self,
+        url: str,
+        role: str,
+        *,
+        pool_size: int = 10,
+        statement_timeout: float = 30,
+        pool_timeout: float = 10,
     ) -> None:
         self.role = role
+        self.dirty_checkins = 0
+        """Connections that came back inside a transaction; each was dropped. Always 0, we hope."""
         self._engine = create_async_engine(
             sqlalchemy_url(url),
             pool_size=pool_size,
             max_overflow=0,
             pool_pre_ping=True,
             pool_recycle=1800,
-            pool_timeout=10,
-            connect_args={"server_settings": _settings(role, statement_timeout)},
+            pool_timeout=pool_timeout,
+            connect_args={
+                "server_settings": _settings(role, statement_timeout),
+                "timeout": CONNECT_TIMEOUT,
+            },
         )
+        event.listen(self._engine.sync_engine, "checkin", self._assert_clean)
 
     @asynccontextmanager
     async def for_tenant(
         self, tenant_id: str, *, snapshot: bool = False
     ) -> AsyncIterator[AsyncConnection]:
-        """A transaction bound to one tenant; `snapshot` gives it one REPEATABLE READ view."""
-        async with self._engine.connect() as connection:
-            if snapshot:
-                await connection.execution_options(isolation_level="REPEATABLE READ")
-            async with connection.begin():
-                await connection.execute(_SET_TENANT, {"tenant": tenant_id})
-                yield connection
+        """A transaction bound to one tenant; `snapshot` gives it one read-only view of one instant.
+
+        An empty tenant is refused: it is nobody's, and always a mistake.
+        """
+        if not tenant_id:
+            raise ValueError("a tenant's transaction needs a tenant")
+        async with self._transaction(snapshot) as connection:
+            await connection.execute(_SET_TENANT, {"tenant": tenant_id})
+            yield connection
 
     @asynccontextmanager
-    async def across_tenants(self) -> AsyncIterator[AsyncConnection]:
+    async def across_tenants(self, *, snapshot: bool = False) -> AsyncIterator[AsyncConnection]:
         """A transaction of a worker; `app.tenant` stays unset, so walled views answer nothing."""
-        async with self._engine.begin() as connection:
+        async with self._transaction(snapshot) as connection:
             yield connection
+
+    @asynccontextmanager
+    async def _transaction(self, snapshot: bool) -> AsyncIterator[AsyncConnection]:
+        async with self._connected() as connection:
+            try:
+                if snapshot:
+                    await connection.execution_options(**_SNAPSHOT)
+                async with connection.begin():
+                    yield connection
+            except (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                if is_lost(error):
+                    raise DatabaseUnavailable("the connection to PostgreSQL was lost") from error
+                raise
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[AsyncConnection]:
+        connection = self._engine.connect()
+        try:
+            await connection.start()
+        except _CONNECT_ERRORS as error:
+            if isinstance(error, OSError | PoolTimeoutError) or is_lost(error):
+                raise DatabaseUnavailable(f"PostgreSQL gave no connection: {error}") from error
+            raise
+        try:
+            yield connection
+        finally:
+            closing = asyncio.create_task(connection.close())
+            await asyncio.shield(closing)  # a cancellation must not leave it half rolled back
+
+    def _assert_clean(self, connection: Any, record: Any) -> None:
+        """Last guard of the pool: a connection inside a transaction is never handed on."""
+        if connection is not None and connection.driver_connection.is_in_transaction():
+            self.dirty_checkins += 1
+            record.invalidate()
 
     async def close(self) -> None:
         await self._engine.dispose()
 
 
+_CONNECT_ERRORS = (OSError, PoolTimeoutError, DBAPIError, asyncpg.PostgresError)  # and timeouts
 _SET_TENANT = text("SELECT set_config('app.tenant', :tenant, true)")
+_SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
 
 def _settings(role: str, statement_timeout: float) -> dict[str, str]:

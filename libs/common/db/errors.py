@@ -4,8 +4,11 @@ Errors arrive in three coats (SQLAlchemy around asyncpg, asyncpg itself, the soc
 told apart by SQLSTATE alone, so no text of a message matters.
 """
 
-import asyncio
 from collections.abc import Iterator
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 _TRANSIENT_CLASSES = frozenset(
     {
@@ -36,6 +39,9 @@ _DATA_CLASSES = frozenset(
 )
 
 
+_TIMEOUTS = (TimeoutError, PoolTimeoutError)
+
+
 class DatabaseUnavailable(Exception):
     """PostgreSQL cannot be reached or refuses to serve now; nothing was decided about the data.
 
@@ -59,17 +65,20 @@ def is_transient(error: BaseException) -> bool:
     state = sqlstate(error)
     if state is not None:
         return state[:2] in _TRANSIENT_CLASSES or state in _TRANSIENT_STATES
-    return is_lost(error) or any(
-        isinstance(layer, TimeoutError | asyncio.TimeoutError) for layer in _layers(error)
-    )
+    return is_lost(error) or any(isinstance(layer, _TIMEOUTS) for layer in _layers(error))
 
 
 def is_data_error(error: BaseException) -> bool:
-    """Whether the statement's values are at fault: repeating it cannot help."""
+    """Whether the statement's values are at fault: repeating it cannot help.
+
+    Some values asyncpg refuses before the server sees them.
+    """
     state = sqlstate(error)
     if state is not None:
         return state[:2] in _DATA_CLASSES
-    return any(_is_client_side_data_error(layer) for layer in _layers(error))
+    return any(
+        isinstance(layer, asyncpg.DataError | UnicodeEncodeError) for layer in _layers(error)
+    )
 
 
 def is_lost(error: BaseException) -> bool:
@@ -81,19 +90,11 @@ def is_lost(error: BaseException) -> bool:
 
 
 def _is_broken_connection(error: BaseException) -> bool:
-    if getattr(error, "connection_invalidated", False):
-        return True
-    names = {kind.__name__ for kind in type(error).__mro__}
-    broken = {"ConnectionDoesNotExistError", "InternalClientError", "InterfaceError"}
-    if type(error).__module__.startswith("asyncpg") and names & broken:
-        return "DataError" not in names
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated
+    if isinstance(error, asyncpg.InterfaceError):  # a closed connection carries no SQLSTATE
+        return not isinstance(error, asyncpg.DataError) and "closed" in str(error)
     return isinstance(error, OSError) and not isinstance(error, TimeoutError)
-
-
-def _is_client_side_data_error(error: BaseException) -> bool:
-    """asyncpg refuses some values before the server sees them (`DataError`, over-long integers)."""
-    names = {kind.__name__ for kind in type(error).__mro__}
-    return type(error).__module__.startswith("asyncpg") and "DataError" in names
 
 
 def _layers(error: BaseException) -> Iterator[BaseException]:

@@ -84,7 +84,6 @@ TABLES = (
         ON funnel.deals (tenant_id, generation, pipeline_id, stage_id, deal_id)""",
     "CREATE INDEX deals_owner ON funnel.deals (tenant_id, generation, owner_id)",
     "CREATE INDEX deals_account ON funnel.deals (tenant_id, generation, account_id)",
-    "CREATE INDEX deals_wake ON funnel.deals (tenant_id, wake_at) WHERE wake_at IS NOT NULL",
     """CREATE TABLE funnel.aliases (
         tenant_id text NOT NULL,
         deal_id text NOT NULL,
@@ -187,6 +186,8 @@ TABLES = (
         queued_at timestamptz NOT NULL DEFAULT now(),
         PRIMARY KEY (tenant_id, deal_id, ticket)
     )""",
+    "CREATE INDEX refold_queue_ticket ON funnel.refold_queue (ticket)",
+    "CREATE INDEX deals_due ON funnel.deals (wake_at) WHERE wake_at IS NOT NULL",
     """CREATE TABLE funnel.generations (
         tenant_id text PRIMARY KEY,
         current int NOT NULL DEFAULT 1,
@@ -285,6 +286,7 @@ WALLED = (
     "changes",
     "rebuilds",
     "rebuild_differences",
+    "outbox",
     "audit",
 )
 _CURRENT = """JOIN funnel.generations g
@@ -324,7 +326,7 @@ def upgrade() -> None:
     for table in WALLED:
         for statement in tenant_wall("funnel", table):
             op.execute(statement)
-    for table in ("positions", "outbox", "leases"):
+    for table in ("positions", "leases"):
         for statement in worker_table("funnel", table):
             op.execute(statement)
     op.execute(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA funnel TO {worker_role('funnel')}")
