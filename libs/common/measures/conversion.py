@@ -7,7 +7,6 @@ never falls as `n` grows, so the visit of smallest `n` is also the earliest.
 
 # ruff: noqa: S608 - the texts are built from constants of this package only
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
@@ -24,15 +23,15 @@ class Conversion:
 
     pipeline_id: str
     first_stage: str
-    stages: Sequence[str]
+    stages: tuple[str, ...]
     at: Instants
     start: datetime | None = None
     end: datetime | None = None
     window: timedelta | None = None
     credit: Credit = "at_event"
-    group_by: Sequence[str] = ()
+    group_by: tuple[str, ...] = ()
     filters: Filters = field(default_factory=Filters)
-    borders: Sequence[datetime] = ()
+    borders: tuple[datetime, ...] = ()
 
 
 def extent(asked: Conversion) -> Sql:
@@ -67,7 +66,7 @@ class Cell:
     index of a stage.
     """
 
-    key: Sequence[str | None] = ()
+    key: tuple[str | None, ...] = ()
     number: str = "n"
     stage: int | None = None
 

@@ -4,8 +4,7 @@ A border is the local midnight that starts a period. Where a clock change swallo
 the border is the instant of the change; where it comes twice, the first one counts.
 """
 
-from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal, get_args
@@ -66,9 +65,11 @@ def periods(
     raise AssertionError("unreachable: days go on until the end")
 
 
-def index_of(found: Sequence[Period], instant: datetime) -> int:
-    """Which period an instant within the range belongs to."""
-    return bisect_right([period.start for period in found], instant) - 1
+def enclosing(calendar: Calendar, interval: Interval, instant: datetime) -> Period:
+    """The whole period that an instant lies in."""
+    first, following = next(_days(calendar, interval, calendar.day_of(instant)))
+    label = _LABELS[interval](calendar, first)
+    return Period(label, calendar.midnight(first), calendar.midnight(following))
 
 
 def _days(calendar: Calendar, interval: Interval, day: date) -> Iterator[tuple[date, date]]:

@@ -64,7 +64,7 @@ class Instants:
 class Filters:
     """The deal filters; `one_of` maps a column to the values it may have."""
 
-    one_of: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    one_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     amount_gte: Decimal | None = None
     amount_lte: Decimal | None = None
     created_from: datetime | None = None

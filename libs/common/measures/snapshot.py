@@ -15,8 +15,8 @@ class Snapshot:
     pipeline_id: str
     currency: str
     at: Instants
-    statuses: Sequence[str] = ("open",)
-    group_by: Sequence[str] = ()
+    statuses: tuple[str, ...] = ("open",)
+    group_by: tuple[str, ...] = ()
     filters: Filters = field(default_factory=Filters)
 
 
