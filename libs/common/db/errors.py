@@ -28,7 +28,7 @@ _TRANSIENT_STATES = frozenset(
     }
 )
 _LOST_CLASSES = frozenset({"08", "58"})
-_LOST_STATES = frozenset({"57P01", "57P02", "57P03", "57P05", "53300", "25006"})
+_LOST_STATES = frozenset({"57P01", "57P02", "57P03", "57P05", "53300"})
 _DATA_CLASSES = frozenset(
     {
         "21",  # a statement met a row twice

@@ -1,0 +1,155 @@
+"""The migration runner: twice, at once, behind a lock, by a login with few rights."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+from sqlalchemy import make_url, text
+
+from libs.common.db.database import Database
+from libs.common.db.migrate import SCHEMAS, SCRIPTS, alembic_config, migrate
+from libs.common.db.selfcheck import check_roles
+from libs.common.db.urls import with_database
+
+pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture
+async def empty_url(postgres_server_url: str, request: pytest.FixtureRequest) -> AsyncIterator[str]:
+    """A database without anything in it, for one test."""
+    name = f"empty_{os.getpid()}_{abs(hash(request.node.nodeid)):x}"
+    await execute(postgres_server_url, f'CREATE DATABASE "{name}"')
+    yield with_database(postgres_server_url, name)
+    await execute(postgres_server_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+async def execute(url: str, *statements: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+async def catalog(url: str) -> list[object]:
+    connection = await asyncpg.connect(url)
+    try:
+        return [
+            await connection.fetch(
+                "SELECT relnamespace::regnamespace::text, relname, relacl::text, relkind"
+                " FROM pg_class WHERE relnamespace::regnamespace::text = ANY($1) ORDER BY 1, 2",
+                [*SCHEMAS, *(f"{s}_api" for s in SCHEMAS)],
+            ),
+            await connection.fetch("SELECT nspname, nspacl::text FROM pg_namespace ORDER BY 1"),
+        ]
+    finally:
+        await connection.close()
+
+
+async def test_running_again_changes_nothing(empty_url: str) -> None:
+    await migrate(empty_url)
+    before = await catalog(empty_url)
+    await migrate(empty_url)
+    assert await catalog(empty_url) == before
+
+
+async def test_three_runners_at_once_give_one_result(empty_url: str) -> None:
+    await asyncio.gather(*(migrate(empty_url) for _ in range(3)))
+    await check_roles(empty_url, "funnel")
+
+
+async def test_a_lock_held_by_others_is_waited_for_with_retries(empty_url: str) -> None:
+    await migrate(empty_url)
+    await execute(
+        empty_url, "DELETE FROM alerts.alembic_version", "DROP SCHEMA alerts CASCADE",
+        "DROP SCHEMA alerts_api CASCADE", "CREATE SCHEMA alerts AUTHORIZATION headway_owner",
+        "CREATE SCHEMA alerts_api AUTHORIZATION headway_owner",
+        "CREATE TABLE alerts.alembic_version (version_num varchar(32) PRIMARY KEY)",
+        "ALTER TABLE alerts.alembic_version OWNER TO headway_owner",
+    )  # fmt: skip
+    blocker = await asyncpg.connect(empty_url)
+    holding = blocker.transaction()
+    await holding.start()
+    await blocker.execute("LOCK TABLE alerts.alembic_version IN ACCESS EXCLUSIVE MODE")
+    runner = asyncio.create_task(migrate(empty_url))
+    await refused_once(empty_url, runner)
+    assert not runner.done(), "a lock that is held makes the runner wait, not fail"
+    await holding.rollback()
+    await blocker.close()
+    await asyncio.wait_for(runner, 60)
+    await check_roles(empty_url, "alerts")
+
+
+async def refused_once(url: str, runner: "asyncio.Task[None]") -> None:
+    """Wait until the runner has queued for the lock, given up after 2 s and queued again."""
+    watcher = await asyncpg.connect(url)
+    starts: set[object] = set()
+    try:
+        async with asyncio.timeout(60):
+            while len(starts) < 2 and not runner.done():
+                starts |= set(
+                    await watcher.fetchval(
+                        "SELECT array_agg(xact_start) FILTER (WHERE wait_event_type = 'Lock')"
+                        " FROM pg_stat_activity WHERE datname = current_database()"
+                    )
+                    or ()
+                )
+                await asyncio.sleep(0.05)
+    finally:
+        await watcher.close()
+
+
+async def test_a_login_with_few_rights_can_migrate_and_serve(empty_url: str) -> None:
+    """The shape of an external PostgreSQL: no superuser, the roles provisioned or not."""
+    login = f"few_rights_{os.getpid()}"
+    database = make_url(empty_url).database
+    await execute(
+        empty_url,
+        f"CREATE ROLE {login} LOGIN NOSUPERUSER CREATEROLE",
+        f'GRANT CREATE ON DATABASE "{database}" TO {login}',
+    )
+    url = make_url(empty_url).set(username=login).render_as_string(hide_password=False)
+    roles = await headway_roles(empty_url)
+    await execute(empty_url, *(f"GRANT {role} TO {login} WITH ADMIN OPTION" for role in roles))
+    try:
+        await migrate(url)
+        await execute(empty_url, f"ALTER ROLE {login} NOCREATEROLE")
+        await migrate(url)
+        await check_roles(url, "ingest")
+        db = Database(url, "headway_ingest_api")
+        async with db.for_tenant("t") as tx:
+            assert await tx.scalar(text("SELECT current_user")) == "headway_ingest_api"
+            assert (await tx.execute(text("SELECT * FROM ingest_api.tenants_v1"))).all() == []
+        await db.close()
+    finally:
+        await execute(
+            empty_url,
+            *(f"REVOKE {role} FROM {login} CASCADE" for role in roles),
+            f"REASSIGN OWNED BY {login} TO postgres",
+            f"DROP OWNED BY {login}",
+            f"DROP ROLE {login}",
+        )
+
+
+async def headway_roles(url: str) -> list[str]:
+    connection = await asyncpg.connect(url)
+    try:
+        rows = await connection.fetch("SELECT rolname FROM pg_roles WHERE rolname ~ '^headway_'")
+        return [row["rolname"] for row in rows]
+    finally:
+        await connection.close()
+
+
+def test_the_shell_can_run_one_schema_and_agrees_with_the_runner(database_url: str) -> None:
+    environment = {**os.environ, "HEADWAY_DATABASE_URL": database_url}
+    for schema in SCHEMAS:
+        command = [sys.executable, "-m", "alembic", "-n", schema, "upgrade", "head"]
+        done = subprocess.run(command, env=environment, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr.decode()
+        from_shell = alembic_config(schema).get_main_option("script_location") or ""
+        assert from_shell.endswith(SCRIPTS[schema])
