@@ -1,0 +1,48 @@
+"""All services of Headway built upon one set of resources, on one port."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+
+from libs.common.db.database import Database
+from libs.common.runtime import Resources, Service, Worker
+from libs.common.web.auth import Authenticator
+from libs.common.web.cursors import Cursors
+from libs.common.web.factory import create_app
+from services.funnel import bootstrap as funnel
+from services.ingest import bootstrap as ingest
+from services.reporting import bootstrap as reporting
+from services.standalone import page
+
+BUILDERS = (ingest.build, funnel.build, reporting.build)
+
+
+@dataclass(frozen=True, slots=True)
+class Composition:
+    """The application of all services, and the workers that run beside it."""
+
+    app: FastAPI
+    services: Sequence[Service]
+
+    @property
+    def workers(self) -> Sequence[Worker]:
+        return [worker for service in self.services for worker in service.workers]
+
+
+@asynccontextmanager
+async def composed(resources: Resources) -> AsyncIterator[Composition]:
+    """Build everything; what the application needs of its own is closed on the way out."""
+    services = [build(resources) for build in BUILDERS]
+    keys = Database(resources.database_url, "headway_ingest_api", pool_size=2, statement_timeout=3)
+    try:
+        app = create_app(
+            [*services, page.service(services)],
+            authenticator=Authenticator(keys, resources.key_for("api-keys"), resources.clock),
+            cursors=Cursors(resources.key_for("cursors")),
+            clock=resources.clock,
+        )
+        yield Composition(app, services)
+    finally:
+        await keys.close()

@@ -1,0 +1,44 @@
+"""The database of a standalone Headway: the one that is configured, else an embedded one."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from libs.common.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from libs.common.settings import CommonSettings
+from services.standalone.errors import StartError
+from services.standalone.layout import Layout
+
+OPTIONS = {
+    "max_connections": "200",
+    "shared_buffers": "256MB",
+    "max_wal_size": "2GB",
+    "wal_compression": "on",
+    "log_min_messages": "warning",
+}
+
+
+@asynccontextmanager
+async def database_url(settings: CommonSettings, layout: Layout) -> AsyncIterator[str]:
+    """A URL that answers. An embedded server runs as long as this context."""
+    if settings.database_url:
+        yield settings.database_url
+        return
+    server = EmbeddedPostgres(layout.postgres, OPTIONS)
+    try:
+        await _uninterrupted(server.start)
+        yield server.url()
+    except EmbeddedPostgresError as error:
+        raise StartError(str(error)) from error
+    finally:
+        await _uninterrupted(server.stop)
+
+
+async def _uninterrupted(step: Callable[[], None]) -> None:
+    """Run a blocking step to its end, even if we are cancelled meanwhile: then cancel after it."""
+    task = asyncio.ensure_future(asyncio.to_thread(step))
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise

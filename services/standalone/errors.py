@@ -1,0 +1,5 @@
+"""Why a standalone Headway did not start."""
+
+
+class StartError(Exception):
+    """The message says what to do."""
