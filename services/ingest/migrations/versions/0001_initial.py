@@ -100,6 +100,14 @@ TABLES = (
         raw text NOT NULL,
         PRIMARY KEY (tenant_id, import_id, row)
     )""",
+    """CREATE TABLE ingest.import_keys (
+        tenant_id text NOT NULL,
+        import_id uuid NOT NULL,
+        source text NOT NULL,
+        event_id text NOT NULL,
+        body_hash bytea NOT NULL,
+        PRIMARY KEY (tenant_id, import_id, source, event_id)
+    )""",
     """CREATE TABLE ingest.processes (
         process_id text PRIMARY KEY,
         oldest_unappended timestamptz,
@@ -124,6 +132,7 @@ WALLED = (
     "dead_letters",
     "imports",
     "import_errors",
+    "import_keys",
     "audit",
 )
 _TENANT_COLUMNS = """tenant_id, name, timezone, currency, fiscal_year_start_month, week_start,

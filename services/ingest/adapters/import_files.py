@@ -1,0 +1,136 @@
+"""Bodies of imports as private files, durable before they are acknowledged."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Collection
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+from uuid import UUID
+
+from services.ingest.adapters.import_lines import FileLines
+from services.ingest.app.imports import Encoding, FolderFull, UploadTooLarge
+from services.ingest.app.inflate import PIECE, Inflate
+from services.ingest.settings import IngestSettings
+
+_PART = ".part"
+
+
+class ImportFiles:
+    """`Bodies` in one folder. API and workers of one installation share it."""
+
+    def __init__(self, folder: Path, settings: IngestSettings) -> None:
+        self._folder, self._settings = folder, settings
+
+    async def receive(
+        self, import_id: UUID, stream: AsyncIterator[bytes], encoding: Encoding
+    ) -> tuple[str, int]:
+        """Store a body; returns its name and size once file and folder are on disk.
+
+        A gzip body is inflated on the way, into nothing, so that a bomb is refused here.
+        """
+        name = f"{import_id}.ndjson"
+        part = self._folder / (name + _PART)
+        try:
+            size = await self._write(part, stream, self._inflate(encoding))
+            await asyncio.to_thread(_publish, part, self._folder / name)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+        return name, size
+
+    def open(self, path: str, encoding: Encoding) -> FileLines:
+        return FileLines((self._folder / path).open("rb"), self._inflate(encoding))
+
+    def remove(self, path: str) -> None:
+        (self._folder / path).unlink(missing_ok=True)
+
+    def sweep(self, keep: Collection[str], before: float) -> None:
+        """Remove what no running import refers to and nobody has written to since `before`."""
+        for file in self._files():
+            with suppress(FileNotFoundError):
+                if file.name not in keep and file.stat().st_mtime < before:
+                    file.unlink()
+
+    async def _write(
+        self, part: Path, stream: AsyncIterator[bytes], inflate: Inflate | None
+    ) -> int:
+        file = await asyncio.to_thread(self._create, part)
+        writer = _Writer(file, inflate, self._settings.max_import_bytes, self._room())
+        try:
+            async for block in _blocks(stream):
+                await asyncio.to_thread(writer.write, block)
+            await asyncio.to_thread(writer.finish)
+        finally:
+            file.close()
+        return writer.size
+
+    def _create(self, part: Path) -> BinaryIO:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        return os.fdopen(handle, "wb", buffering=0)
+
+    def _room(self) -> int:
+        used = sum(file.stat().st_size for file in self._files())
+        return self._settings.max_import_folder_bytes - used
+
+    def _files(self) -> list[Path]:
+        return [f for f in self._folder.glob("*.ndjson*") if f.is_file()]
+
+    def _inflate(self, encoding: Encoding) -> Inflate | None:
+        if encoding == "identity":
+            return None
+        return Inflate(self._settings.max_import_bytes, self._settings.max_inflate_ratio)
+
+
+class _Writer:
+    """Counts, checks and writes one body; blocking, called from a thread."""
+
+    def __init__(self, file: BinaryIO, inflate: Inflate | None, max_bytes: int, room: int) -> None:
+        self._file, self._inflate = file, inflate
+        self._max_bytes, self._room = max_bytes, room
+        self.size = 0
+
+    def write(self, block: bytes) -> None:
+        self.size += len(block)
+        if self.size > self._max_bytes:
+            raise UploadTooLarge(f"an import must not exceed {self._max_bytes} bytes")
+        if self.size > self._room:
+            raise FolderFull("no room for further imports until running ones are done")
+        for _ in self._inflate.feed(block) if self._inflate else ():
+            pass
+        self._put(block)
+
+    def finish(self) -> None:
+        if self._inflate:
+            self._inflate.finish()
+        os.fsync(self._file.fileno())
+
+    def _put(self, block: bytes) -> None:
+        left = memoryview(block)
+        try:
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError as error:
+            raise FolderFull(f"the disk refused: {error.strerror}") from error
+
+
+async def _blocks(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Small pieces from the network, joined, so that the disk sees few writes."""
+    held = bytearray()
+    async for piece in stream:
+        held += piece
+        if len(held) >= PIECE:
+            yield bytes(held)
+            held.clear()
+    if held:
+        yield bytes(held)
+
+
+def _publish(part: Path, target: Path) -> None:
+    part.rename(target)
+    folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,142 @@
+"""Acceptance: look up, decide, append, remember. A 202 says that the log holds the event."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TypeVar
+
+import structlog
+
+from libs.common import faults, metrics
+from libs.common.clock import Clock
+from libs.common.contracts.envelope import to_headers
+from libs.common.contracts.topics import CRM_EVENTS
+from libs.common.eventlog.port import EventLog, LogUnavailable, NewRecord
+from services.ingest.app.grouped import Grouped, Overloaded
+from services.ingest.app.ports import Appended, Index, IndexUnavailable
+from services.ingest.app.unappended import Unappended
+from services.ingest.domain.decide import decide
+from services.ingest.domain.model import Candidate, Decision, EventKey, Examined, Receipt
+from services.ingest.settings import IngestSettings
+
+T = TypeVar("T")
+R = TypeVar("R")
+_log = structlog.get_logger(__name__)
+
+
+def record_of(candidate: Candidate) -> NewRecord:
+    """The record that carries an accepted event: attributes in headers, data as the value."""
+    envelope = candidate.envelope
+    return NewRecord(candidate.log_key, envelope.data, to_headers(envelope))
+
+
+class Acceptor:
+    """Accepts deliveries of live events; groups the work of concurrent requests.
+
+    The dedup index is a help, not a need: while it does not answer, events pass without it and the
+    funnel's unique key makes their effect exact.
+    """
+
+    def __init__(
+        self,
+        log: EventLog,
+        index: Index,
+        clock: Clock,
+        unappended: Unappended,
+        settings: IngestSettings,
+    ) -> None:
+        self._log, self._index, self._clock = log, index, clock
+        self._unappended, self._settings = unappended, settings
+        self._index_rests_until = float("-inf")
+        self._lookups = self._group(self._look_up, settings.lookup_deadline)
+        self._appends = self._group(self._append_records, settings.append_limit)
+        self._writes = self._group(self._write_index, settings.index_deadline)
+
+    async def accept(self, receipt: Receipt, examined: Sequence[Examined]) -> Decision:
+        """Verdicts of a delivery; raises `LogUnavailable`, `Overloaded` or `IndexUnavailable`.
+
+        A raise means that nothing is promised: the sender's repetition is harmless.
+        """
+        with self._unappended.hold(receipt.received_at):
+            decision = decide(examined, await self._known(examined))
+            if decision.conflicts:
+                await self._index.keep_conflicts(decision.conflicts, receipt.received_at)
+            appended = await self._append(decision.fresh)
+        faults.hit("ingest.appended")
+        await self._remember(appended)
+        return decision
+
+    async def close(self, seconds: float) -> None:
+        for group in (self._lookups, self._appends, self._writes):
+            await group.close(seconds)
+
+    async def _known(self, examined: Sequence[Examined]) -> Mapping[EventKey, bytes]:
+        keys = [event.key for event in examined if isinstance(event, Candidate)]
+        if not keys or self._index_rests():
+            return {}
+        try:
+            async with asyncio.timeout(self._settings.lookup_deadline):
+                hashes = await self._lookups.submit(keys)
+        except (IndexUnavailable, Overloaded, TimeoutError) as error:
+            self._rest("lookup", error)
+            return {}
+        return {key: known for key, known in zip(keys, hashes, strict=True) if known is not None}
+
+    async def _look_up(self, keys: Sequence[EventKey]) -> Sequence[bytes | None]:
+        known = await self._index.known(list(dict.fromkeys(keys)))
+        return [known.get(key) for key in keys]
+
+    async def _append(self, fresh: Sequence[Candidate]) -> Sequence[Appended]:
+        if not fresh:
+            return ()
+        try:
+            async with asyncio.timeout(self._settings.append_deadline):
+                return await self._appends.submit(fresh)
+        except TimeoutError:
+            raise LogUnavailable("the log did not acknowledge in time") from None
+
+    async def _append_records(self, fresh: Sequence[Candidate]) -> Sequence[Appended]:
+        return await append_all(self._log, fresh)
+
+    async def _remember(self, appended: Sequence[Appended]) -> None:
+        """Write the index; a failure costs a repetition its early answer, nothing else."""
+        if not appended or self._index_rests():
+            return
+        try:
+            async with asyncio.timeout(self._settings.index_deadline):
+                await self._writes.submit(appended)
+        except (IndexUnavailable, Overloaded, TimeoutError) as error:
+            self._rest("write", error)
+
+    async def _write_index(self, appended: Sequence[Appended]) -> Sequence[None]:
+        await self._index.write(appended)
+        return [None] * len(appended)
+
+    def _index_rests(self) -> bool:
+        return self._clock.monotonic() < self._index_rests_until
+
+    def _rest(self, step: str, error: Exception) -> None:
+        """Leave a silent index alone for a moment, or each request would wait for it."""
+        self._index_rests_until = self._clock.monotonic() + self._settings.index_pause
+        metrics.INGEST_INDEX_SKIPPED.labels(step=step).inc()
+        _log.warning("ingest_index_skipped", step=step, error=repr(error))
+
+    def _group(
+        self, run: Callable[[Sequence[T]], Awaitable[Sequence[R]]], limit: float
+    ) -> Grouped[T, R]:
+        return Grouped(
+            run,
+            _is_shared,
+            max_waiting=self._settings.max_waiting,
+            max_group=self._settings.max_group,
+            limit=limit,
+        )
+
+
+async def append_all(log: EventLog, fresh: Sequence[Candidate]) -> Sequence[Appended]:
+    """Append in order; returns once all of them are durable."""
+    places = await log.append(CRM_EVENTS, [record_of(candidate) for candidate in fresh])
+    return [Appended(c, *place) for c, place in zip(fresh, places, strict=True)]
+
+
+def _is_shared(error: Exception) -> bool:
+    return isinstance(error, LogUnavailable | IndexUnavailable | TimeoutError)

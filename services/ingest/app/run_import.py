@@ -1,0 +1,138 @@
+"""Running one import: chunk by chunk, each durable in the log before it is counted.
+
+A chunk's index entries, errors, counts and checkpoint are one transaction after the append. Killed
+in between, the chunk runs again: its events are published twice (the funnel's unique key makes the
+effect exact), but its rows are counted once, and as what they were.
+"""
+
+import asyncio
+from contextlib import suppress
+
+import structlog
+
+from libs.common import faults, metrics
+from libs.common.eventlog.port import EventLog, LogUnavailable, UnknownTopic
+from services.ingest.app.accept import append_all
+from services.ingest.app.imports import (
+    BadUpload,
+    Bodies,
+    ChunkResult,
+    Claim,
+    ClaimLost,
+    Claims,
+    Counts,
+    Lines,
+    UploadTooLarge,
+)
+from services.ingest.app.ports import IndexUnavailable
+from services.ingest.domain.decide import decide
+from services.ingest.domain.model import Decision
+from services.ingest.domain.rows import Chunk, judge
+from services.ingest.settings import IngestSettings
+
+FIRST_PAUSE = 0.2
+LONGEST_PAUSE = 5.0
+_log = structlog.get_logger(__name__)
+
+
+class ImportRunner:
+    """Runs claimed imports to their end, or to `stop`."""
+
+    def __init__(
+        self, log: EventLog, claims: Claims, bodies: Bodies, settings: IngestSettings
+    ) -> None:
+        self._log, self._claims, self._bodies, self._settings = log, claims, bodies, settings
+
+    async def run(self, claim: Claim, stop: asyncio.Event) -> None:
+        """Go on with an import; returns when it is finished, given up or `stop` is set."""
+        try:
+            await self._run(claim, stop)
+        except ClaimLost:
+            _log.warning("import_claim_lost", import_id=str(claim.job.import_id))
+        except IndexUnavailable as error:
+            _log.warning("import_left", import_id=str(claim.job.import_id), error=repr(error))
+        except Exception as error:  # noqa: BLE001  one bad import must not stop the others
+            _log.exception("import_failed", import_id=str(claim.job.import_id))
+            await self._finish(claim, f"{type(error).__name__}: {error}")
+
+    async def _run(self, claim: Claim, stop: asyncio.Event) -> None:
+        lines = await asyncio.to_thread(self._open, claim)
+        ahead = self._read_ahead(lines, claim)
+        try:
+            while not stop.is_set() and (chunk := await ahead).lines:
+                ahead = self._read_ahead(lines, claim)
+                claim = await self._persist(claim, chunk, stop)
+            if stop.is_set():
+                await self._claims.release(claim)
+            else:
+                await self._finish(claim, None)
+        finally:
+            with suppress(BadUpload, UploadTooLarge, OSError, ValueError):
+                await ahead
+            lines.close()
+
+    def _open(self, claim: Claim) -> Lines:
+        lines = self._bodies.open(claim.job.path, claim.job.encoding)
+        lines.skip(claim.counts.rows)
+        return lines
+
+    def _read_ahead(self, lines: Lines, claim: Claim) -> "asyncio.Task[Chunk]":
+        """Read and judge the next chunk in a thread, while the previous one is being stored."""
+        return asyncio.create_task(asyncio.to_thread(self._next_chunk, lines, claim))
+
+    def _next_chunk(self, lines: Lines, claim: Claim) -> Chunk:
+        limits = self._settings.import_chunk_rows, self._settings.import_chunk_bytes
+        return judge(lines.read(*limits), claim.receipt)
+
+    async def _persist(self, claim: Claim, chunk: Chunk, stop: asyncio.Event) -> Claim:
+        """Store a chunk, however long the log or the database are away."""
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                return await self._store(claim, chunk)
+            except (LogUnavailable, UnknownTopic, IndexUnavailable) as error:
+                _log.warning("import_waits", import_id=str(claim.job.import_id), error=repr(error))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), pause)
+            if stop.is_set():
+                return claim
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def _store(self, claim: Claim, chunk: Chunk) -> Claim:
+        known = await self._claims.known(claim, [c.key for c in chunk.candidates])
+        decision = decide([row.examined for row in chunk.rows], known)
+        fresh, dry = decision.fresh, claim.job.dry_run
+        appended = () if dry else await append_all(self._log, fresh)
+        faults.hit("ingest.import.appended")
+        result = ChunkResult(
+            counts=_counts(chunk, decision),
+            appended=appended,
+            dry=fresh if dry else (),
+            conflicts=() if dry else decision.conflicts,
+            errors=chunk.errors[: max(0, self._settings.max_import_errors - claim.counts.rejected)],
+        )
+        claim = await self._claims.commit(claim, result)
+        faults.hit("ingest.import.committed")
+        _count(result.counts)
+        return claim
+
+    async def _finish(self, claim: Claim, failure: str | None) -> None:
+        await self._claims.finish(claim, failure)
+        with suppress(OSError):
+            await asyncio.to_thread(self._bodies.remove, claim.job.path)
+
+
+def _counts(chunk: Chunk, decision: Decision) -> Counts:
+    by = [verdict.status for verdict in decision.verdicts]
+    return Counts(
+        rows=chunk.lines,
+        accepted=by.count("accepted"),
+        duplicates=by.count("duplicate"),
+        rejected=by.count("rejected"),
+        skipped=chunk.skipped,
+    )
+
+
+def _count(counts: Counts) -> None:
+    for verdict in ("accepted", "duplicates", "rejected", "skipped"):
+        metrics.INGEST_IMPORT_ROWS.labels(verdict=verdict).inc(getattr(counts, verdict))

@@ -1,0 +1,100 @@
+"""From a line of an import file to a row's verdict material."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from libs.common.contracts.errors import ContractViolation, Violation
+from services.ingest.domain.examine import examine_structured, too_large
+from services.ingest.domain.model import Candidate, Examined, Receipt, Rejection
+
+MAX_LINE_BYTES = 1024 * 1024
+RAW_LIMIT = 2 * 1024
+_BOM = "\ufeff"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the file, without its end; `cut` tells that it was too long to be kept whole."""
+
+    number: int
+    content: bytes
+    cut: bool = False
+
+    @property
+    def blank(self) -> bool:
+        return not self.cut and not self.content.strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    line: Line
+    examined: Examined
+
+
+@dataclass(frozen=True, slots=True)
+class RowError:
+    """A rejected row, as `GET /v1/imports/{id}/errors` shows it."""
+
+    row: int
+    code: str
+    detail: str
+    raw: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Consecutive lines, judged; blank ones are only counted."""
+
+    lines: int
+    skipped: int
+    rows: Sequence[Row]
+
+    @property
+    def candidates(self) -> Sequence[Candidate]:
+        return [r.examined for r in self.rows if isinstance(r.examined, Candidate)]
+
+    @property
+    def errors(self) -> Sequence[RowError]:
+        return [
+            RowError(r.line.number, r.examined.code, r.examined.detail, printable(r.line.content))
+            for r in self.rows
+            if isinstance(r.examined, Rejection)
+        ]
+
+
+def judge(lines: Sequence[Line], receipt: Receipt) -> Chunk:
+    """Examine the lines of a chunk, each by itself: no line can spoil its neighbours."""
+    rows = [Row(line, examine_line(line, receipt)) for line in lines if not line.blank]
+    return Chunk(len(lines), len(lines) - len(rows), rows)
+
+
+def examine_line(line: Line, receipt: Receipt) -> Examined:
+    if line.cut:
+        return too_large(None, f"a line must not exceed {MAX_LINE_BYTES} bytes")
+    try:
+        return examine_structured(decode(line.content), receipt)
+    except ContractViolation as error:
+        return Rejection(None, error.violations)
+
+
+def decode(content: bytes) -> Any:
+    """JSON of one line. What JSON cannot carry but Python reads is left to the contracts."""
+    try:
+        return json.loads(content.decode().removeprefix(_BOM))
+    except UnicodeDecodeError:
+        raise _unreadable("invalid_utf8", "the line is not UTF-8") from None
+    except RecursionError:
+        raise _unreadable("invalid_json", "nested too deep") from None
+    except ValueError as error:
+        raise _unreadable("invalid_json", f"not JSON: {error}") from None
+
+
+def printable(content: bytes) -> str:
+    """The beginning of a line as text that PostgreSQL can store."""
+    return content[:RAW_LIMIT].decode("utf-8", "backslashreplace").replace("\x00", "\\x00")
+
+
+def _unreadable(code: str, detail: str) -> ContractViolation:
+    return ContractViolation(Violation(code, "", detail))
