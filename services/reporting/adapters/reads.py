@@ -38,11 +38,9 @@ _LATEST_KNOWN = text(
         UNION ALL SELECT known_from, known_to FROM funnel_api.deal_history_v1) r"""
 )
 _WATERMARK = text(
-    """SELECT LEAST(
-        (SELECT min(GREATEST(log_time, idle_at)) FROM funnel_api.positions_v1
-            WHERE reader_group = :reader AND topic = :topic),
-        (SELECT min(oldest_unappended) FROM ingest_api.acceptance_all_v1),
-        (SELECT min(started_at) FROM ingest_api.imports_v1 WHERE state = 'running'))"""
+    """SELECT LEAST((SELECT watermark FROM funnel_api.watermark_v1),
+        (SELECT min(started_at) FROM ingest_api.imports_v1 WHERE state = 'running'))
+    FROM funnel_api.watermark_v1"""
 )
 
 
@@ -68,11 +66,9 @@ async def latest_known(tx: AsyncConnection) -> datetime | None:
     return found
 
 
-async def watermark(tx: AsyncConnection, reader: str, topic: str) -> datetime | None:
-    """Up to when known time is final; `None` before the first record was folded."""
-    found: datetime | None = (
-        await tx.execute(_WATERMARK, {"reader": reader, "topic": topic})
-    ).scalar_one()
+async def watermark(tx: AsyncConnection) -> datetime | None:
+    """Up to when the tenant's known time is final; `None` before there is a watermark."""
+    found: datetime | None = (await tx.execute(_WATERMARK)).scalar_one_or_none()
     return found
 
 

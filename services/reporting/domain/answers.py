@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from libs.common.contracts.deals import decimal_string
 from libs.common.measures.wilson import wilson
 
 FEW = 20
@@ -64,8 +66,16 @@ class ConversionRow(ConversionCell):
 
 
 class Money(Answered):
+    """An amount; `currency` is null while nobody has named it."""
+
     amount: str
-    currency: str
+    currency: str | None
+
+
+def money(amount: Decimal, currency: str | None) -> Money:
+    """Spelled without the zeros that a column's scale of six adds."""
+    short = amount.normalize() + Decimal("0.00")
+    return Money(amount=decimal_string(short), currency=currency)
 
 
 class SnapshotCell(Answered):

@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from libs.common.contracts.deals import decimal_string
 from libs.common.measures.snapshot import Snapshot
 from services.reporting.domain.answers import (
     FEW,
     RATE_MISSING,
     ZERO_DENOMINATOR,
-    Money,
     SnapshotCell,
     SnapshotRow,
     keyed,
+    money,
 )
 from services.reporting.domain.facts import Stage
 
@@ -76,26 +75,17 @@ def rows(
 
 def cell(currency: str, stock: Stock, drill: str) -> SnapshotCell:
     missing = any(amount and other != currency for other, amount in stock.sums.items())
-    amount = decimal_string(_plain(stock.sums.get(currency, Decimal(0))))
     return SnapshotCell(
         n=stock.deals,
         deals=stock.deals,
-        value=None if missing else Money(amount=amount, currency=currency),
+        value=None if missing else money(stock.sums.get(currency, Decimal(0)), currency),
         null_reason=RATE_MISSING if missing else None if stock.deals else ZERO_DENOMINATOR,
-        by_currency=[
-            Money(amount=decimal_string(_plain(amount)), currency=other)
-            for other, amount in sorted(stock.sums.items())
-        ],
+        by_currency=[money(amount, other) for other, amount in sorted(stock.sums.items())],
         without_amount=stock.deals - stock.valued,
         mean_age_days=float(stock.age_seconds / stock.deals / DAY) if stock.deals else None,
         low_n=stock.deals < FEW,
         drill=drill,
     )
-
-
-def _plain(amount: Decimal) -> Decimal:
-    """Without the zeros that the column's scale of six adds."""
-    return amount.normalize() + Decimal("0.00")
 
 
 def _order(place: Place, ordinal: Mapping[str | None, int]) -> tuple[Any, ...]:

@@ -1,0 +1,76 @@
+"""Routes of the measures."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request, Response
+from libs.common.web.auth import Principal, require
+
+from services.reporting.app.measuring import (
+    Asking,
+    ConversionAnswer,
+    SnapshotAnswer,
+    conversion_answer,
+    snapshot_answer,
+)
+from services.reporting.domain.questions import Cohort, Common
+from services.reporting.entrypoints.definitions import router as definitions_router
+from services.reporting.entrypoints.drill import router as drill_router
+from services.reporting.entrypoints.query import cohort, common, refused
+from services.reporting.entrypoints.reading import Found, read
+from services.reporting.entrypoints.unbuilt import router as unbuilt_router
+
+Reader = Annotated[Principal, Depends(require("metrics:read"))]
+UNCHANGED: dict[int | str, dict[str, Any]] = {
+    304: {"description": "Nothing has changed since the client's copy."}
+}
+funnel = APIRouter(prefix="/v1/funnel", tags=["reporting"])
+
+
+@funnel.get(
+    "/conversion",
+    operation_id="funnel_conversion",
+    response_model=ConversionAnswer,
+    responses=UNCHANGED,
+)
+async def get_conversion(
+    request: Request,
+    principal: Reader,
+    asked: Annotated[Common, Depends(common)],
+    asked_cohort: Annotated[Cohort, Depends(cohort)],
+) -> Response:
+    """How far the deals of a cohort came, and what became of them.
+
+    The cohort are the deals whose first entry into `first_stage` lies in the period.
+    """
+    if "stage_id" in asked.group_by:
+        raise refused("group_by", "not_applicable", "a cohort is not grouped by stage")
+
+    async def answer(asking: Asking) -> Found:
+        return await conversion_answer(asking, asked, asked_cohort)
+
+    return await read(request, principal, asked, answer)
+
+
+@funnel.get(
+    "/snapshot",
+    operation_id="funnel_snapshot",
+    response_model=SnapshotAnswer,
+    responses=UNCHANGED,
+)
+async def get_snapshot(
+    request: Request, principal: Reader, asked: Annotated[Common, Depends(common)]
+) -> Response:
+    """Which deals are in which stage at `valid_at`. It is a stock, not a conversion."""
+    given = {"from": asked.start, "to": asked.end}
+    for name in [name for name, value in given.items() if value is not None]:
+        raise refused(name, "not_applicable", "a snapshot is of one instant: valid_at")
+    if asked.interval != "none":
+        raise refused("interval", "not_applicable", "a snapshot is of one instant: valid_at")
+
+    async def answer(asking: Asking) -> Found:
+        return await snapshot_answer(asking, asked)
+
+    return await read(request, principal, asked, answer)
+
+
+routers = (funnel, drill_router, definitions_router, unbuilt_router)

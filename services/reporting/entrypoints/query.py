@@ -1,0 +1,190 @@
+"""Query parameters of the measures: strict texts in, a parsed question out."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import cache
+from typing import Annotated, TypeVar, cast, get_args
+from zoneinfo import available_timezones
+
+from fastapi import Query
+from libs.common.web.errors import ErrorItem, Invalid, NotSupportedYet
+
+from libs.common.contracts.currencies import CURRENCIES
+from libs.common.contracts.values import EARLIEST, LATEST, clean_text, day_text, decimal_text
+from libs.common.measures.conversion import Credit
+from libs.common.measures.periods import INTERVALS, Interval
+from libs.common.measures.scope import STATUSES, Filters, check_dimensions
+from libs.common.web import query
+from services.reporting.domain.questions import Cohort, Common, Moment, Ranges
+
+Many = Annotated[list[str] | None, Query(max_length=200)]
+One = Annotated[str | None, Query(max_length=200)]
+LONGEST = timedelta(days=36_525)
+MODES = ("reached", "strict", "furthest", "visited")
+FX = ("close", "spot", "budget")
+T = TypeVar("T")
+
+
+def refused(parameter: str, code: str, detail: str) -> Invalid:
+    """422 that names the parameter."""
+    return Invalid(detail, errors=(ErrorItem(detail=detail, code=code, parameter=parameter),))
+
+
+def common(
+    pipeline_id: One = None,
+    from_: Annotated[str | None, Query(alias="from", max_length=64)] = None,
+    to: Annotated[str | None, Query(max_length=64)] = None,
+    interval: One = None,
+    group_by: Many = None,
+    stage_id: Many = None,
+    status: Many = None,
+    owner_id: Many = None,
+    team_id: Many = None,
+    account_id: Many = None,
+    region: Many = None,
+    product_line: Many = None,
+    customer_type: Many = None,
+    industry: Many = None,
+    source: Many = None,
+    channel_partner_id: Many = None,
+    amount_gte: One = None,
+    amount_lte: One = None,
+    created_from: One = None,
+    created_to: One = None,
+    closed_from: One = None,
+    closed_to: One = None,
+    idle_gte: One = None,
+    in_stage_gte: One = None,
+    q: One = None,
+    tz: One = None,
+    valid_at: One = None,
+    known_at: One = None,
+    credit: One = None,
+    currency: One = None,
+    fx: One = None,
+) -> Common:
+    """The parameters of every measure (FastAPI documents them from this signature)."""
+    if idle_gte is not None:
+        raise NotSupportedYet("idle_gte is answered by /v1/deals so far")
+    given = {
+        "stage_id": stage_id, "status": status, "owner_id": owner_id, "team_id": team_id,
+        "account_id": account_id, "region": region, "product_line": product_line,
+        "customer_type": customer_type, "industry": industry, "source": source,
+        "channel_partner_id": channel_partner_id,
+    }  # fmt: skip
+    return Common(
+        pipeline_id=_text("pipeline_id", pipeline_id),
+        start=_parsed("from", from_, _moment),
+        end=_parsed("to", to, _moment),
+        interval=cast(Interval, _choice("interval", interval, INTERVALS, "none")),
+        group_by=_dimensions(group_by),
+        filters=Filters(
+            one_of=_one_of(given),
+            amount_gte=_parsed("amount_gte", amount_gte, _amount),
+            amount_lte=_parsed("amount_lte", amount_lte, _amount),
+            in_stage_gte=_parsed("in_stage_gte", in_stage_gte, _length),
+            name_contains=_text("q", q),
+        ),
+        ranges=Ranges(
+            created_from=_parsed("created_from", created_from, _moment),
+            created_to=_parsed("created_to", created_to, _moment),
+            closed_from=_parsed("closed_from", closed_from, _moment),
+            closed_to=_parsed("closed_to", closed_to, _moment),
+        ),
+        zone=_choice("tz", tz, zones(), None),
+        valid_at=_parsed("valid_at", valid_at, _instant),
+        known_at=_parsed("known_at", known_at, _instant),
+        credit=cast(Credit, _choice("credit", credit, get_args(Credit), "at_event")),
+        currency=_choice("currency", currency, CURRENCIES, None),
+        fx=_choice("fx", fx, FX, "close"),
+    )
+
+
+def cohort(mode: One = None, window: One = None, first_stage: One = None) -> Cohort:
+    """What only a conversion takes."""
+    if _choice("mode", mode, MODES, "reached") != "reached":
+        raise NotSupportedYet("mode reached is the only one so far")
+    length = None if window == "none" else _parsed("window", window, _length)
+    return Cohort(length, _text("first_stage", first_stage))
+
+
+@cache
+def zones() -> frozenset[str]:
+    """IANA names; never a path."""
+    return frozenset(available_timezones())
+
+
+def _choice(
+    name: str, value: str | None, allowed: frozenset[str] | tuple[str, ...], default: T
+) -> str | T:
+    if value is None:
+        return default
+    if value not in allowed:
+        some = ", ".join(allowed) if isinstance(allowed, tuple) else "a known name"
+        raise refused(name, "invalid_value", f"must be one of: {some}")
+    return value
+
+
+def _text(name: str, value: str | None) -> str | None:
+    return _parsed(name, value, _present)
+
+
+def _present(value: str) -> str:
+    if not value:
+        raise ValueError("must not be empty")
+    return clean_text(value)
+
+
+def _one_of(given: dict[str, list[str] | None]) -> dict[str, tuple[str, ...]]:
+    found = {
+        name: tuple(cast(str, _text(name, value)) for value in values)
+        for name, values in given.items()
+        if values
+    }
+    for status in found.get("status", ()):
+        _choice("status", status, STATUSES, None)
+    return found
+
+
+def _dimensions(given: list[str] | None) -> tuple[str, ...]:
+    names = [name.strip() for value in given or () for name in value.split(",")]
+    for name in names:
+        _text("group_by", name)
+    return check_dimensions(names)
+
+
+def _parsed(name: str, value: str | None, parse: Callable[[str], T]) -> T | None:
+    """Parse a parameter; whatever is wrong with it is said under its name."""
+    if value is None:
+        return None
+    try:
+        return parse(value)
+    except (ValueError, Invalid) as error:
+        raise refused(name, "invalid_value", str(error)) from None
+
+
+def _moment(value: str) -> Moment:
+    day = _instant(value) if len(value) > 10 else day_text(value)
+    first = day.date() if isinstance(day, datetime) else day
+    if not EARLIEST.date() <= first < LATEST.date():
+        raise ValueError("must lie between the years 1900 and 2199")
+    return day
+
+
+def _instant(value: str) -> datetime:
+    found = query.instant(value)
+    if not EARLIEST <= found < LATEST:
+        raise ValueError("must lie between the years 1900 and 2199")
+    return found
+
+
+def _length(value: str) -> timedelta:
+    found = query.duration(value)
+    if not timedelta(0) <= found <= LONGEST:
+        raise ValueError("must lie between nothing and 100 years")
+    return found
+
+
+def _amount(value: str) -> Decimal:
+    return decimal_text(value)
