@@ -67,7 +67,7 @@ PLANTED = [
     ("libs/common/contracts/planted.py", "import os", "domain and contracts are pure"),
     (
         "services/funnel/domain/planted.py",
-        "from libs.common.eventlog import port",
+        "from libs.common.db import database",
         "domain and contracts are pure",
     ),
     (

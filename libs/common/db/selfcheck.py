@@ -60,10 +60,14 @@ class Exempt:
     """Exceptions to "tenant first", as patterns (`exempt.toml`)."""
 
     tables: tuple[str, ...]
+    views: tuple[str, ...]
     indexes: tuple[str, ...]
 
     def table(self, name: str) -> bool:
         return any(fnmatchcase(name, pattern) for pattern in self.tables)
+
+    def view(self, name: str) -> bool:
+        return any(fnmatchcase(name, pattern) for pattern in self.views)
 
     def index(self, name: str) -> bool:
         return any(fnmatchcase(name, pattern) for pattern in self.indexes)
@@ -71,7 +75,7 @@ class Exempt:
 
 def exempt() -> Exempt:
     lists = tomllib.loads((Path(__file__).parent / "exempt.toml").read_text("utf-8"))
-    return Exempt(tuple(lists["tables"]), tuple(lists["indexes"]))
+    return Exempt(**{name: tuple(patterns) for name, patterns in lists.items()})
 
 
 async def check_roles(url: str, service: str) -> None:
