@@ -21,6 +21,12 @@ def show_json(value: Any) -> None:
     sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n")
 
 
+def show_json_line(value: Any) -> None:
+    """One line at once, for whoever watches a process that goes on running."""
+    sys.stdout.write(orjson.dumps(value).decode() + "\n")
+    sys.stdout.flush()
+
+
 def show_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
     """A table of the chosen fields; missing ones stay empty."""
     table = Table(*columns, box=None, pad_edge=False)

@@ -12,7 +12,7 @@ import typer
 import uvloop
 
 from libs.common.settings import CommonSettings, UnknownSettings
-from services.standalone.cli.output import AsJson, console, progress_console, show_json
+from services.standalone.cli.output import AsJson, console, progress_console, show_json_line
 from services.standalone.cli.progress import rows_bar
 from services.standalone.demo import SeedProgress
 from services.standalone.errors import StartError
@@ -57,8 +57,7 @@ def _settings(port: int | None, data_dir: Path | None) -> tuple[CommonSettings, 
 def _tell(as_json: bool) -> Callable[[Summary], None]:
     def told(summary: Summary) -> None:
         if as_json:
-            show_json(summary.as_json())
-            sys.stdout.flush()
+            show_json_line(summary.as_json())
         else:
             show(console, summary)
 
