@@ -74,8 +74,9 @@ class Database:
 
     @asynccontextmanager
     async def across_tenants(self, *, snapshot: bool = False) -> AsyncIterator[AsyncConnection]:
-        """A transaction of a worker; `app.tenant` stays unset, so walled views answer nothing."""
+        """A transaction of a worker; no tenant is set, so walled views answer nothing."""
         async with self._transaction(snapshot) as connection:
+            await connection.execute(_SET_TENANT, {"tenant": ""})  # opens the transaction
             yield connection
 
     @asynccontextmanager
@@ -136,7 +137,10 @@ def _settings(role: str, statement_timeout: float) -> dict[str, str]:
 async def driver(connection: AsyncConnection) -> Any:
     """The asyncpg connection under a transaction, for COPY and `unnest` batches.
 
-    SQLAlchemy opens the server transaction at its first statement; ours always has one.
+    SQLAlchemy opens the server transaction at its first statement; both kinds of ours have one.
     """
     raw = await connection.get_raw_connection()
-    return raw.driver_connection
+    inner: Any = raw.driver_connection
+    if not inner.is_in_transaction():
+        raise RuntimeError("the driver may only be used inside a transaction")
+    return inner
