@@ -35,9 +35,10 @@ class Trickle:
             owed = due(started, self.clock.now(), self.per_minute) - sent
             if owed > 0:
                 sent += owed
-                await self._try(world, min(owed, _MOST_AT_ONCE))
+                await self.attempt(world, min(owed, _MOST_AT_ONCE))
 
-    async def _try(self, world: World, count: int) -> None:
+    async def attempt(self, world: World, count: int) -> None:
+        """Like `step`, but a failure is only logged."""
         try:
             await self.step(world, count)
         except ClientError as error:

@@ -25,7 +25,7 @@ COMMAND = (sys.executable, "-m", "services.standalone")
 
 def environment(changes: Mapping[str, str]) -> dict[str, str]:
     own = {name: value for name, value in os.environ.items() if not name.startswith("HEADWAY_")}
-    return own | SMALL | changes
+    return {**own, **SMALL, **changes}
 
 
 def once(data_dir: Path, *arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
@@ -54,8 +54,9 @@ class Headway:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line, (self.data_dir.parent / "headway.log").read_text()
-        self.summary: dict[str, Any] = json.loads(line)
-        return self.summary
+        summary: dict[str, Any] = json.loads(line)
+        self.summary = summary
+        return summary
 
     def kill(self) -> None:
         self._end(signal.SIGKILL)
