@@ -51,7 +51,7 @@ class Grouped(Generic[T, R]):
         """Results of `items`, once the group that they fell into is done."""
         if self._count + len(items) > self._max_waiting:
             raise Overloaded(f"{self._count} items are waiting")
-        entry = _Waiting[T, R](items, asyncio.get_running_loop().create_future())
+        entry: _Waiting[T, R] = _Waiting(items, asyncio.get_running_loop().create_future())
         self._waiting.append(entry)
         self._count += len(items)
         if self._runner is None or self._runner.done():

@@ -1,0 +1,9 @@
+"""`python -m services.ingest api|worker|migrate`."""
+
+import sys
+
+from libs.common.process import main
+from services.ingest.bootstrap import build
+
+if __name__ == "__main__":
+    sys.exit(main("ingest", build, sys.argv[1:]))

@@ -1,0 +1,112 @@
+"""Wires ingest: pools, acceptance, imports, routers. Nothing happens at import."""
+
+import asyncio
+
+import structlog
+
+from libs.common.contracts.topics import CRM_EVENTS, TOPICS
+from libs.common.db.database import Database
+from libs.common.eventlog.port import LogError, TopicConfig
+from libs.common.runtime import Resources, Service
+from services.ingest.adapters.acceptance import SqlIndex
+from services.ingest.adapters.directory import Directory
+from services.ingest.adapters.import_files import ImportFiles
+from services.ingest.adapters.imports import SqlClaims
+from services.ingest.adapters.processes import Heartbeat
+from services.ingest.adapters.reads import Reads
+from services.ingest.app.accept import Acceptor
+from services.ingest.app.run_import import ImportRunner
+from services.ingest.app.status import StatusReader
+from services.ingest.app.unappended import Unappended
+from services.ingest.entrypoints import directory, events, imports, later
+from services.ingest.entrypoints.import_worker import ImportWorker
+from services.ingest.entrypoints.state import IngestState
+from services.ingest.settings import IngestSettings
+
+_STOP_SECONDS = 5.0
+_log = structlog.get_logger(__name__)
+
+
+def build(resources: Resources, settings: IngestSettings | None = None) -> Service:
+    """Ingest over opened resources; `settings` is for tests."""
+    return _Wiring(resources, settings or IngestSettings()).service()
+
+
+class _Wiring:
+    def __init__(self, resources: Resources, settings: IngestSettings) -> None:
+        self._resources, self._settings = resources, settings
+        url = resources.database_url
+        self._api = Database(url, "headway_ingest_api", statement_timeout=3)
+        self._exports = Database(url, "headway_ingest_api", pool_size=2, statement_timeout=60)
+        self._worker = Database(url, "headway_ingest_worker", statement_timeout=30)
+        self._unappended = Unappended()
+        self._acceptor = Acceptor(
+            resources.log, SqlIndex(self._worker), resources.clock, self._unappended, settings
+        )
+        self._heartbeat = Heartbeat(
+            self._worker, resources.process_id, self._unappended.oldest, settings
+        )
+
+    def service(self) -> Service:
+        state = self._state()
+        return Service(
+            name="ingest",
+            state=state,
+            routers=(events.router, imports.router, directory.router, later.router),
+            workers=(state.imports,),
+            readiness={"log": self._log_answers},
+            start=self._start,
+            stop=self._stop,
+        )
+
+    def _state(self) -> IngestState:
+        clock, settings = self._resources.clock, self._settings
+        files = ImportFiles(self._resources.settings.data_dir / "imports", settings)
+        reads = Reads(self._api, self._exports, settings.export_page)
+        return IngestState(
+            acceptor=self._acceptor,
+            status=StatusReader(reads, clock),
+            reads=reads,
+            directory=Directory(self._worker, self._api, clock),
+            files=files,
+            imports=self._import_worker(files),
+            database=self._api,
+            clock=clock,
+            pepper=self._resources.key_for("api-keys"),
+            settings=settings,
+        )
+
+    def _import_worker(self, files: ImportFiles) -> ImportWorker:
+        resources, settings = self._resources, self._settings
+        claims = SqlClaims(
+            self._worker, resources.clock, resources.process_id, settings.import_lease
+        )
+        runner = ImportRunner(resources.log, claims, files, settings)
+        return ImportWorker(runner, claims, files, resources.clock, settings)
+
+    async def _start(self) -> None:
+        await self._create_topic()
+        await self._heartbeat.start()
+
+    async def _create_topic(self) -> None:
+        """Make the topic where it is missing; a log that is away now is met again at an append."""
+        topic = TOPICS[CRM_EVENTS]
+        config = TopicConfig(topic.name, self._resources.settings.partitions, topic.retention_days)
+        try:
+            await self._resources.log.create_topics([config])
+        except LogError as error:
+            _log.warning("topics_not_created", error=repr(error))
+
+    async def _stop(self) -> None:
+        await self._acceptor.close(_STOP_SECONDS)
+        await self._heartbeat.stop()
+        for database in (self._api, self._exports, self._worker):
+            await database.close()
+
+    async def _log_answers(self) -> str | None:
+        try:
+            async with asyncio.timeout(1):
+                await self._resources.log.topic_id(CRM_EVENTS)
+        except (LogError, TimeoutError) as error:
+            return f"the event log does not answer: {error!r}"
+        return None

@@ -1,0 +1,137 @@
+"""`/v1/tenants` and `/v1/api-keys`."""
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request, Response
+from libs.common.web.auth import NewKey, Principal, new_key, require, require_operator
+from libs.common.web.cursors import Cursors
+from libs.common.web.errors import Conflict, ErrorItem, Invalid, NotFound, NotSupportedYet
+from libs.common.web.pages import Limit
+
+from services.ingest.app.directory import IdTaken, KeyInfo, NewKeyRow, Tenant
+from services.ingest.entrypoints.schemas import CreateKey, CreateTenant
+from services.ingest.entrypoints.state import IngestState, ingest_of
+
+router = APIRouter(tags=["tenants"])
+Operator = Annotated[Principal, Depends(require_operator())]
+Admin = Annotated[Principal, Depends(require("admin"))]
+Anyone = Annotated[Principal, Depends(require(""))]
+"""TEMPORARY"""
+
+
+@router.post("/v1/tenants", status_code=201)
+async def create_tenant(
+    request: Request, operator: Operator, command: CreateTenant
+) -> dict[str, Any]:
+    """A tenant with its first admin key, which is shown this once."""
+    if command.sandbox:
+        raise NotSupportedYet("sandbox tenants are not supported yet")
+    ingest = ingest_of(request)
+    tenant, key = _tenant(command, ingest), new_key(ingest.pepper)
+    admin = _row(ingest, tenant.tenant_id, key, CreateKey(name="admin", scopes=["admin"]))
+    try:
+        await ingest.directory.create_tenant(tenant, admin, f"key:{operator.key_id}")
+    except IdTaken:
+        raise Conflict(f"the id {tenant.tenant_id} is taken", code="id_taken") from None
+    return {"tenant": _shown_tenant(tenant), "api_key": key.plain}
+
+
+@router.get("/v1/tenants")
+async def list_tenants(
+    request: Request, operator: Operator, limit: Limit = 50, cursor: str | None = None
+) -> dict[str, Any]:
+    """Every tenant, by id."""
+    ingest, cursors = ingest_of(request), request.app.state.cursors
+    tenants = await ingest.directory.list_tenants(_after(cursors, cursor, "tenants"), limit + 1)
+    return _page(cursors, "tenants", [_shown_tenant(tenant) for tenant in tenants], limit)
+
+
+@router.get("/v1/tenants/self")
+async def read_own_tenant(request: Request, principal: Anyone) -> dict[str, Any]:
+    """The credential's tenant."""
+    tenant = await ingest_of(request).directory.tenant(principal.tenant_id)
+    if tenant is None:
+        raise NotFound("this credential belongs to no tenant")
+    return _shown_tenant(tenant)
+
+
+@router.post("/v1/api-keys", status_code=201)
+async def create_key(request: Request, principal: Admin, command: CreateKey) -> dict[str, Any]:
+    """A key of the own tenant; `key` is shown this once."""
+    ingest = ingest_of(request)
+    if command.expires_at is not None and command.expires_at <= ingest.clock.now():
+        item = ErrorItem("must lie in the future", "past", pointer="/expires_at")
+        raise Invalid("the key would be expired", errors=[item])
+    key = new_key(ingest.pepper)
+    row = _row(ingest, principal.tenant_id, key, command)
+    await ingest.directory.create_key(row, f"key:{principal.key_id}")
+    return _shown_key(row.info) | {"key": key.plain}
+
+
+@router.get("/v1/api-keys")
+async def list_keys(
+    request: Request, principal: Admin, limit: Limit = 50, cursor: str | None = None
+) -> dict[str, Any]:
+    """The tenant's keys without their secrets, revoked ones included."""
+    ingest, cursors = ingest_of(request), request.app.state.cursors
+    after = _after(cursors, cursor, "api-keys")
+    keys = await ingest.directory.list_keys(principal.tenant_id, after, limit + 1)
+    return _page(cursors, "api-keys", [_shown_key(key) for key in keys], limit)
+
+
+@router.delete("/v1/api-keys/{key_id}", status_code=204)
+async def revoke_key(request: Request, principal: Admin, key_id: str) -> Response:
+    """Revoke a key; processes that have it cached refuse it within 30 seconds."""
+    directory = ingest_of(request).directory
+    if not await directory.revoke_key(principal.tenant_id, key_id, f"key:{principal.key_id}"):
+        raise NotFound("no such key")
+    return Response(status_code=204)
+
+
+def _tenant(command: CreateTenant, ingest: IngestState) -> Tenant:
+    return Tenant(
+        tenant_id=command.id,
+        name=command.name or command.id,
+        timezone=command.timezone,
+        currency=command.currency,
+        fiscal_year_start_month=command.fiscal_year_start_month,
+        week_start=command.week_start,
+        sandbox=command.sandbox,
+        created_at=ingest.clock.now(),
+    )
+
+
+def _row(ingest: IngestState, tenant_id: str, key: NewKey, command: CreateKey) -> NewKeyRow:
+    info = KeyInfo(
+        key_id=key.key_id,
+        name=command.name,
+        scopes=tuple(command.scopes),
+        created_at=ingest.clock.now(),
+        expires_at=command.expires_at,
+        revoked_at=None,
+    )
+    return NewKeyRow(tenant_id, info, key.key_hash)
+
+
+def _shown_tenant(tenant: Tenant) -> dict[str, Any]:
+    shown = asdict(tenant)
+    return {"id": shown.pop("tenant_id")} | shown
+
+
+def _shown_key(key: KeyInfo) -> dict[str, Any]:
+    shown = asdict(key)
+    return {"id": shown.pop("key_id")} | shown
+
+
+def _after(cursors: Cursors, cursor: str | None, fingerprint: str) -> str:
+    return "" if cursor is None else str(cursors.open(cursor, fingerprint)[0])
+
+
+def _page(
+    cursors: Cursors, fingerprint: str, items: list[dict[str, Any]], limit: int
+) -> dict[str, Any]:
+    more = len(items) > limit
+    shown = items[:limit]
+    following = cursors.seal([shown[-1]["id"]], fingerprint) if more else None
+    return {"items": shown, "next_cursor": following, "has_more": more}

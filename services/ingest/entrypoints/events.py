@@ -1,0 +1,126 @@
+"""`/v1/events`: taking events in, exporting them, telling where one is."""
+
+import re
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
+
+import orjson
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from libs.common.web.auth import Principal, require
+from libs.common.web.body import read_body
+from libs.common.web.errors import ErrorItem, Invalid, NotFound
+from libs.common.web.query import instant
+from sqlalchemy import RowMapping
+
+from services.ingest.adapters.reads import ExportFilter
+from services.ingest.app.status import AmbiguousEvent
+from services.ingest.domain.examine import TIME_QUALITY
+from services.ingest.domain.model import Receipt
+from services.ingest.entrypoints.answers import accepted, unavailable
+from services.ingest.entrypoints.content import mode_of, read_delivery
+from services.ingest.entrypoints.state import ingest_of
+
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
+NDJSON = "application/x-ndjson"
+router = APIRouter(tags=["events"])
+Writer = Annotated[Principal, Depends(require("events:write"))]
+Admin = Annotated[Principal, Depends(require("admin"))]
+Reader = Annotated[Principal, Depends(require("deals:read"))]
+
+
+@router.post("/v1/events", status_code=202)
+async def take_events(request: Request, principal: Writer) -> Response:
+    """One event or a batch; a 202 says that each accepted event is durable."""
+    ingest = ingest_of(request)
+    mode = mode_of(request.headers)
+    body = await read_body(request, ingest.settings.max_batch_bytes)
+    receipt = Receipt(principal.tenant_id, ingest.clock.now(), traceparent=_traceparent(request))
+    delivery = read_delivery(mode, request.headers, body, receipt, ingest.settings)
+    async with unavailable():
+        decision = await ingest.acceptor.accept(receipt, delivery.events)
+    return accepted(decision, batch=delivery.batch)
+
+
+@router.get("/v1/events")
+async def export_events(
+    request: Request,
+    principal: Admin,
+    since: Annotated[str | None, Query(alias="from")] = None,
+    to: str | None = None,
+    types: Annotated[list[str] | None, Query(alias="type")] = None,
+    deal_id: str | None = None,
+) -> StreamingResponse:
+    """Kept events as NDJSON, by time of occurrence, half-open; the answer can be imported again."""
+    wanted = ExportFilter(
+        since=_instant(since, "from"),
+        until=_instant(to, "to"),
+        types=tuple(types) if types else None,
+        deal_id=deal_id,
+    )
+    pages = ingest_of(request).reads.events(principal.tenant_id, wanted)
+    return StreamingResponse(_exported(pages), media_type=NDJSON)
+
+
+@router.get("/v1/events/{event_id:path}")
+async def where_is(
+    request: Request,
+    principal: Writer,
+    event_id: str,
+    source: str | None = None,
+    wait: Literal["folded"] | None = None,
+    seconds: Annotated[float, Query(alias="timeout", ge=0, le=30)] = 10.0,
+) -> dict[str, Any]:
+    """Where an event is; with `wait=folded` the answer comes once it is folded, or at `timeout`."""
+    reader = ingest_of(request).status
+    key = (principal.tenant_id, event_id, source)
+    try:
+        if wait is None:
+            status = await reader.status(*key)
+        else:
+            status = await reader.folded(*key, seconds, request.is_disconnected)
+    except AmbiguousEvent as error:
+        item = ErrorItem(f"one of: {error}", "ambiguous", parameter="source")
+        raise Invalid("several sources have this id; name one", errors=[item]) from None
+    if status is None:
+        raise NotFound("no such event")
+    return asdict(status)
+
+
+async def _exported(pages: AsyncIterator[Sequence[RowMapping]]) -> AsyncIterator[bytes]:
+    async for rows in pages:
+        yield b"".join(_line(row) for row in rows)
+
+
+def _line(row: RowMapping) -> bytes:
+    """One structured event; `data` as it is kept, without decoding it."""
+    head: dict[str, Any] = {
+        "specversion": "1.0",
+        "id": row["event_id"],
+        "source": row["source"],
+        "type": row["type"],
+        "time": row["occurred_at"],
+        "recordedtime": row["recorded_at"],
+    }
+    if row["sequence"] is not None:
+        head["sequence"] = str(row["sequence"])
+    if row["time_quality"] != "given":
+        head[TIME_QUALITY] = row["time_quality"]
+    data: str = row["data"]
+    return orjson.dumps(head)[:-1] + b',"data":' + data.encode() + b"}\n"
+
+
+def _instant(text: str | None, parameter: str) -> Any:
+    if text is None:
+        return None
+    try:
+        return instant(text)
+    except Invalid as error:
+        item = ErrorItem(error.detail, "invalid", parameter=parameter)
+        raise Invalid(f"{parameter}: {error.detail}", errors=[item]) from None
+
+
+def _traceparent(request: Request) -> str | None:
+    given = request.headers.get("traceparent")
+    return given if given is not None and _TRACEPARENT.fullmatch(given) else None

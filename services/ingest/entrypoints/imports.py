@@ -1,0 +1,184 @@
+"""`/v1/imports`: files in, how far they are, what was rejected."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import orjson
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import StreamingResponse
+from libs.common.web.auth import Principal, require
+from libs.common.web.cursors import Cursors
+from libs.common.web.errors import (
+    AppError,
+    BadRequest,
+    NotFound,
+    NotSupportedYet,
+    TooLarge,
+    Unavailable,
+    UnsupportedMedia,
+)
+from libs.common.web.pages import Limit
+from starlette.requests import ClientDisconnect
+
+from libs.common.ids import uuid7
+from services.ingest.adapters import imports as sql
+from services.ingest.app.imports import (
+    BadUpload,
+    Encoding,
+    FolderFull,
+    NewImport,
+    UploadTooLarge,
+)
+from services.ingest.domain.model import Recorded
+from services.ingest.domain.rows import RowError
+from services.ingest.entrypoints.events import NDJSON
+from services.ingest.entrypoints.state import IngestState, ingest_of
+
+router = APIRouter(tags=["imports"])
+Writer = Annotated[Principal, Depends(require("events:write"))]
+_ENCODINGS: Mapping[str, Encoding] = {"identity": "identity", "": "identity", "gzip": "gzip"}
+_FULL_RETRY = 60
+
+
+class ReceiveTimeout(AppError):
+    status, code, title = 408, "request_timeout", "Request Timeout"
+
+
+@router.post("/v1/imports", status_code=202)
+async def start_import(
+    request: Request,
+    principal: Writer,
+    origin: Literal["live", "backfill", "reconcile"] = "backfill",
+    recorded: Recorded = "now",
+    dry_run: bool = False,
+    mapping: str | None = None,
+) -> dict[str, Any]:
+    """Store a file durably, then work it off behind this answer."""
+    encoding = _encoding(request, mapping)
+    ingest = ingest_of(request)
+    import_id = uuid7(ingest.clock)
+    path, size = await _receive(request, ingest, import_id, encoding)
+    job = NewImport(
+        tenant_id=principal.tenant_id,
+        import_id=import_id,
+        origin=origin,
+        recorded=recorded,
+        dry_run=dry_run,
+        encoding=encoding,
+        path=path,
+        size=size,
+        actor=f"key:{principal.key_id}",
+        started_at=ingest.clock.now(),
+    )
+    await _create(ingest, job)
+    ingest.imports.wake()
+    return {"import_id": str(import_id), "state": "running", "dry_run": dry_run, "bytes": size}
+
+
+@router.get("/v1/imports")
+async def list_imports(
+    request: Request, principal: Writer, limit: Limit = 50, cursor: str | None = None
+) -> dict[str, Any]:
+    """Imports, latest first."""
+    ingest, cursors = ingest_of(request), request.app.state.cursors
+    before = _before(cursors, cursor)
+    rows = await ingest.reads.imports(principal.tenant_id, before, limit + 1)
+    items = [_shown(row) for row in rows[:limit]]
+    more = len(rows) > limit
+    following = cursors.seal([items[-1]["import_id"]], "imports") if more else None
+    return {"items": items, "next_cursor": following, "has_more": more}
+
+
+@router.get("/v1/imports/{import_id}")
+async def read_import(request: Request, principal: Writer, import_id: str) -> dict[str, Any]:
+    """How far an import is."""
+    return _shown(await _existing(request, principal, import_id))
+
+
+@router.get("/v1/imports/{import_id}/errors")
+async def read_errors(request: Request, principal: Writer, import_id: str) -> Response:
+    """Rejected rows as NDJSON, in order; of very many the first ones are kept."""
+    row = await _existing(request, principal, import_id)
+    pages = ingest_of(request).reads.import_errors(principal.tenant_id, row["import_id"])
+    return StreamingResponse(_errors(pages), media_type=NDJSON)
+
+
+def _encoding(request: Request, mapping: str | None) -> Encoding:
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media == "text/csv" or mapping is not None:
+        raise NotSupportedYet("CSV files and mappings are not supported yet")
+    if media not in (NDJSON, "application/ndjson", "application/jsonl"):
+        raise UnsupportedMedia(f"send {NDJSON}: one structured event a line")
+    encoding = _ENCODINGS.get(request.headers.get("content-encoding", "").strip().lower())
+    if encoding is None:
+        raise UnsupportedMedia("the body may be plain or gzip")
+    return encoding
+
+
+async def _receive(
+    request: Request, ingest: IngestState, import_id: UUID, encoding: Encoding
+) -> tuple[str, int]:
+    declared = request.headers.get("content-length", "")
+    if (
+        declared.isascii()
+        and declared.isdigit()
+        and int(declared) > ingest.settings.max_import_bytes
+    ):
+        raise TooLarge(f"an import must not exceed {ingest.settings.max_import_bytes} bytes")
+    stream = _patient(request, ingest.settings.import_idle)
+    try:
+        return await ingest.files.receive(import_id, stream, encoding)
+    except UploadTooLarge as error:
+        raise TooLarge(str(error)) from None
+    except BadUpload as error:
+        raise BadRequest(str(error), code="invalid_encoding") from None
+    except FolderFull as error:
+        raise Unavailable(str(error), code="imports_full", retry_after=_FULL_RETRY) from None
+    except TimeoutError:
+        raise ReceiveTimeout("nothing came for too long") from None
+    except ClientDisconnect:
+        raise BadRequest("the body ended early", code="incomplete_body") from None
+
+
+async def _patient(request: Request, idle: float) -> AsyncIterator[bytes]:
+    """The body, as long as something comes: a limit on silence, not on the whole."""
+    stream = request.stream()
+    while True:
+        async with asyncio.timeout(idle):
+            piece = await anext(stream, None)
+        if piece is None:
+            return
+        yield piece
+
+
+async def _create(ingest: IngestState, job: NewImport) -> None:
+    """Make the import known. On failure the body stays for the sweep: a commit whose answer was
+    lost may have happened, and its worker needs the file."""
+    async with ingest.database.for_tenant(job.tenant_id) as tx:
+        await sql.create(tx, job)
+
+
+async def _existing(request: Request, principal: Principal, import_id: str) -> Mapping[Any, Any]:
+    try:
+        wanted = UUID(import_id)
+    except ValueError:
+        raise NotFound("no such import") from None
+    row = await ingest_of(request).reads.import_(principal.tenant_id, wanted)
+    if row is None:
+        raise NotFound("no such import")
+    return row
+
+
+def _shown(row: Mapping[Any, Any]) -> dict[str, Any]:
+    return dict(row) | {"import_id": str(row["import_id"])}
+
+
+def _before(cursors: Cursors, cursor: str | None) -> UUID | None:
+    return None if cursor is None else UUID(cursors.open(cursor, "imports")[0])
+
+
+async def _errors(pages: AsyncIterator[Sequence[RowError]]) -> AsyncIterator[bytes]:
+    async for page in pages:
+        yield b"".join(orjson.dumps(error) + b"\n" for error in page)

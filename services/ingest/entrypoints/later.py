@@ -1,0 +1,44 @@
+"""Calls that are part of the public interface and not built yet: they say so."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from libs.common.web.auth import Principal, require
+from libs.common.web.errors import NotSupportedYet
+
+router = APIRouter(tags=["ingest: later"])
+Admin = Annotated[Principal, Depends(require("admin"))]
+Configurer = Annotated[Principal, Depends(require("config:write"))]
+
+
+@router.post("/v1/webhooks/{connection_id}")
+async def take_webhook(connection_id: str) -> None:
+    """Deliveries of CRMs; authenticated by the connection's own scheme once there are any."""
+    raise NotSupportedYet("webhooks are not supported yet")
+
+
+@router.get("/v1/dead-letters")
+async def list_dead_letters(principal: Admin) -> None:
+    raise NotSupportedYet("dead letters are not supported yet")
+
+
+@router.post("/v1/dead-letters/redrive")
+async def redrive_dead_letters(principal: Admin) -> None:
+    raise NotSupportedYet("dead letters are not supported yet")
+
+
+@router.get("/v1/dead-letters/{dead_letter_id}")
+async def read_dead_letter(dead_letter_id: str, principal: Admin) -> None:
+    raise NotSupportedYet("dead letters are not supported yet")
+
+
+@router.api_route("/v1/connections", methods=["GET"])
+@router.api_route("/v1/connections/{connection_id}", methods=["PUT", "GET", "DELETE"])
+@router.api_route("/v1/connections/{connection_id}/test", methods=["POST"])
+async def connections(principal: Configurer, connection_id: str = "") -> None:
+    raise NotSupportedYet("connections are not supported yet")
+
+
+@router.api_route("/v1/mappings/{mapping_id}", methods=["PUT", "GET", "DELETE"])
+async def mappings(mapping_id: str, principal: Configurer) -> None:
+    raise NotSupportedYet("mappings are not supported yet")

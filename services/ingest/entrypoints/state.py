@@ -1,0 +1,36 @@
+"""What ingest's routers find at `request.app.state.ingest`."""
+
+from dataclasses import dataclass
+from typing import cast
+
+from fastapi import Request
+
+from libs.common.clock import Clock
+from libs.common.db.database import Database
+from services.ingest.adapters.directory import Directory
+from services.ingest.adapters.import_files import ImportFiles
+from services.ingest.adapters.reads import Reads
+from services.ingest.app.accept import Acceptor
+from services.ingest.app.status import StatusReader
+from services.ingest.entrypoints.import_worker import ImportWorker
+from services.ingest.settings import IngestSettings
+
+
+@dataclass(frozen=True, slots=True)
+class IngestState:
+    """`database` is the API role's pool."""
+
+    acceptor: Acceptor
+    status: StatusReader
+    reads: Reads
+    directory: Directory
+    files: ImportFiles
+    imports: ImportWorker
+    database: Database
+    clock: Clock
+    pepper: bytes
+    settings: IngestSettings
+
+
+def ingest_of(request: Request) -> IngestState:
+    return cast(IngestState, request.app.state.ingest)
