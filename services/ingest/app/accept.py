@@ -65,6 +65,11 @@ class Acceptor:
         await self._remember(appended)
         return decision
 
+    @property
+    def waiting(self) -> int:
+        """Events that wait for the log."""
+        return self._appends.waiting
+
     async def close(self, seconds: float) -> None:
         for group in (self._lookups, self._appends, self._writes):
             await group.close(seconds)

@@ -84,7 +84,7 @@ def decode(content: bytes) -> Any:
     try:
         return json.loads(content.decode().removeprefix(_BOM))
     except UnicodeDecodeError:
-        raise _unreadable("invalid_utf8", "the line is not UTF-8") from None
+        raise _unreadable("invalid_utf8", "not UTF-8") from None
     except RecursionError:
         raise _unreadable("invalid_json", "nested too deep") from None
     except ValueError as error:

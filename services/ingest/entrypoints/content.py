@@ -6,11 +6,12 @@ from email.message import Message
 from enum import Enum
 from typing import Any
 
-from libs.common.web.body import decode_json
+from libs.common.contracts.errors import ContractViolation
 from libs.common.web.errors import BadRequest, TooLarge, UnsupportedMedia
 
 from services.ingest.domain.examine import examine_binary, examine_structured
 from services.ingest.domain.model import Examined, Receipt
+from services.ingest.domain.rows import decode
 from services.ingest.settings import IngestSettings
 
 _BATCH = "application/cloudevents-batch+json"
@@ -57,15 +58,23 @@ def read_delivery(
     """Decode once and judge each event; 400 or 413 where there is nothing to judge."""
     if mode is Mode.BINARY:
         _limit_event(body, limits)
-        data = decode_json(body) if body else None
+        data = _decoded(body) if body else None
         return Delivery([examine_binary(headers, data, receipt)], batch=False)
-    decoded = decode_json(body)
+    decoded = _decoded(body)
     if isinstance(decoded, list):
         return Delivery(_examine_batch(decoded, receipt, limits), batch=True)
     if mode is Mode.BATCH:
         raise BadRequest("a batch must be a JSON array", code="not_a_batch")
     _limit_event(body, limits)
     return Delivery([examine_structured(decoded, receipt)], batch=False)
+
+
+def _decoded(body: bytes) -> Any:
+    """The same reading as for imports: what only one event got wrong is that event's verdict."""
+    try:
+        return decode(body)
+    except ContractViolation as error:
+        raise BadRequest(error.violations[0].detail, code=error.code) from None
 
 
 def _examine_batch(
