@@ -1,7 +1,7 @@
 """The value types of the catalogue: ids, texts, instants, money; each with its limits."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Any
@@ -13,6 +13,7 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    WithJsonSchema,
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
@@ -36,7 +37,7 @@ def clean_text(text: str) -> str:
     """Refuse what PostgreSQL cannot store: U+0000 and lone surrogates."""
     if "\x00" in text:
         raise ValueError("must not contain U+0000")
-    if any("\ud800" <= char <= "\udfff" for char in text):
+    if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
         raise ValueError("must not contain lone surrogates")
     return text
 
@@ -116,30 +117,36 @@ def known_currency(code: str) -> str:
     return code
 
 
-def json_fault(root: Any) -> tuple[tuple[str | int, ...], str] | None:
+Path = tuple[str | int, ...]
+
+
+def json_fault(root: Any) -> tuple[Path, str] | None:
     """Path and reason of the first thing in an open structure that cannot be stored or sent on.
 
     Iterative, since the depth is the sender's choice.
     """
-    pending: list[tuple[tuple[str | int, ...], Any]] = [((), root)]
+    if reason := _leaf_fault(root):
+        return (), reason
+    pending: list[tuple[Path, Any]] = [((), root)]
     while pending:
         path, value = pending.pop()
-        if reason := _leaf_fault(value):
-            return path, reason
         children = _children(value)
         if children and len(path) >= MAX_DEPTH:
             return path, f"must not be nested deeper than {MAX_DEPTH}"
         for key, child in children:
             if isinstance(key, str) and (reason := _leaf_fault(key)):
                 return path, f"a key {reason}"
-            pending.append(((*path, key), child))
+            if isinstance(child, Mapping | list):
+                pending.append(((*path, key), child))
+            elif reason := _leaf_fault(child):
+                return (*path, key), reason
     return None
 
 
-def _children(value: Any) -> list[tuple[str | int, Any]]:
+def _children(value: Any) -> Iterable[tuple[Any, Any]]:
     if isinstance(value, Mapping):
-        return list(value.items())
-    return list(enumerate(value)) if isinstance(value, list) else []
+        return value.items()
+    return list(enumerate(value)) if isinstance(value, list) else ()
 
 
 def _leaf_fault(value: Any) -> str | None:
@@ -169,9 +176,27 @@ Id = Annotated[
     str, StringConstraints(strict=True, min_length=1, max_length=200), AfterValidator(clean_text)
 ]
 Text = Annotated[str, StringConstraints(strict=True, max_length=2_000), AfterValidator(clean_text)]
-Instant = Annotated[AwareDatetime, BeforeValidator(instant_text), AfterValidator(utc_in_range)]
-Day = Annotated[date, BeforeValidator(day_text), AfterValidator(day_in_range)]
-Amount = Annotated[Decimal, BeforeValidator(decimal_text)]
-Currency = Annotated[str, AfterValidator(known_currency)]
+Instant = Annotated[
+    AwareDatetime,
+    BeforeValidator(instant_text),
+    AfterValidator(utc_in_range),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+Day = Annotated[
+    date,
+    BeforeValidator(day_text),
+    AfterValidator(day_in_range),
+    WithJsonSchema({"type": "string", "format": "date"}),
+]
+Amount = Annotated[
+    Decimal,
+    BeforeValidator(decimal_text),
+    WithJsonSchema({"type": "string", "pattern": r"^\d{1,15}(\.\d{1,6})?$"}),
+]
+Currency = Annotated[
+    str,
+    AfterValidator(known_currency),
+    WithJsonSchema({"type": "string", "pattern": "^[A-Z]{3}$"}),
+]
 Json = Annotated[dict[str, Any], AfterValidator(plain_json)]
 Count = Annotated[int, Field(strict=True, ge=0, le=2**53)]
