@@ -1,0 +1,117 @@
+"""The outbox: records written with the rows that they tell of, published afterwards, in id order.
+
+Ids are drawn before commits, so a smaller one may become visible later: the relay asks for rows
+by state (`published_at IS NULL`), never for ids beyond the last one seen.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from libs.common.db.database import driver
+from libs.common.eventlog.port import Headers, NewRecord
+
+SCHEMAS = ("funnel", "alerts")
+CHANNEL = "headway_outbox"
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """A record to publish; `partition` only where the key must not choose it."""
+
+    tenant_id: str
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    partition: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """An unpublished row, as the relay appends it."""
+
+    day: Any
+    id: int
+    topic: str
+    record: NewRecord
+
+
+_PUT = """INSERT INTO {schema}.outbox
+        (tenant_id, topic, partition, record_key, value, header_names, header_values)
+    SELECT tenant_id, topic, partition, record_key, value,
+        string_to_array(names, chr(31)),
+        ARRAY(SELECT decode(v, 'hex') FROM unnest(string_to_array(contents, ',')) AS v)
+    FROM unnest($1::text[], $2::text[], $3::int[], $4::bytea[], $5::bytea[], $6::text[],
+        $7::text[]) AS t(tenant_id, topic, partition, record_key, value, names, contents)"""
+_NOTIFY = "SELECT pg_notify($1, $2)"
+_CLAIM = """SELECT day, id, topic, partition, record_key, value, header_names, header_values
+    FROM {schema}.outbox WHERE published_at IS NULL ORDER BY id LIMIT $1"""
+_MARK = """UPDATE {schema}.outbox o SET published_at = now()
+    FROM unnest($1::date[], $2::bigint[]) AS k(day, id)
+    WHERE o.day = k.day AND o.id = k.id AND o.published_at IS NULL"""
+_NEWEST = "SELECT max(id) FROM {schema}.outbox WHERE published_at IS NULL"
+_UP_TO = """SELECT EXISTS (SELECT FROM {schema}.outbox WHERE published_at IS NULL AND id <= $1)"""
+_OLDEST = """SELECT created_at FROM {schema}.outbox WHERE published_at IS NULL
+    ORDER BY id LIMIT 1"""
+
+
+def _sql(template: str, schema: str) -> str:
+    if schema not in SCHEMAS:
+        raise ValueError(f"no outbox in schema {schema!r}")
+    return template.format(schema=schema)
+
+
+async def put(tx: AsyncConnection, schema: str, rows: Sequence[OutboxRow]) -> None:
+    """Write rows in order, and wake the relay when the transaction commits."""
+    if not rows:
+        return
+    columns = [list(column) for column in zip(*map(_columns, rows), strict=True)]
+    conn = await driver(tx)
+    await conn.execute(_sql(_PUT, schema), *columns)
+    await conn.execute(_NOTIFY, CHANNEL, schema)
+
+
+def _columns(row: OutboxRow) -> tuple[Any, ...]:
+    """Headers travel as two texts: arrays of arrays would have to be of one length."""
+    names = "\x1f".join(name for name, _ in row.headers)
+    contents = ",".join(content.hex() for _, content in row.headers)
+    return (row.tenant_id, row.topic, row.partition, row.key, row.value, names, contents)
+
+
+async def claim(tx: AsyncConnection, schema: str, limit: int) -> Sequence[Pending]:
+    """The oldest unpublished rows, in id order."""
+    rows = await (await driver(tx)).fetch(_sql(_CLAIM, schema), limit)
+    return [_pending(row) for row in rows]
+
+
+def _pending(row: Any) -> Pending:
+    day, id_, topic, partition, key, value, names, contents = row
+    headers = tuple(zip(names, contents, strict=True))
+    return Pending(day, id_, topic, NewRecord(key, value, headers, partition))
+
+
+async def mark_published(tx: AsyncConnection, schema: str, rows: Sequence[Pending]) -> None:
+    conn = await driver(tx)
+    await conn.execute(_sql(_MARK, schema), [row.day for row in rows], [row.id for row in rows])
+
+
+async def newest_pending(tx: AsyncConnection, schema: str) -> int | None:
+    """The greatest id that is visible and not published; `None` if all are."""
+    found: int | None = await (await driver(tx)).fetchval(_sql(_NEWEST, schema))
+    return found
+
+
+async def pending_up_to(tx: AsyncConnection, schema: str, id_: int) -> bool:
+    """Whether anything up to an id still waits."""
+    found: bool = await (await driver(tx)).fetchval(_sql(_UP_TO, schema), id_)
+    return found
+
+
+async def oldest_pending_at(tx: AsyncConnection, schema: str) -> datetime | None:
+    """When the oldest waiting row was written."""
+    found: datetime | None = await (await driver(tx)).fetchval(_sql(_OLDEST, schema))
+    return found

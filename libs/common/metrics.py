@@ -1,0 +1,87 @@
+"""The metric catalogue: every series that a process may show, described in `docs/metrics.md`.
+
+Label sets are closed: a service, a route's template, a status class; never a tenant or a deal.
+"""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+HTTP_REQUESTS = Counter(
+    "headway_http_requests_total",
+    "Requests answered, by route template and class of status.",
+    ["method", "route", "status"],
+)
+HTTP_SECONDS = Histogram(
+    "headway_http_request_seconds",
+    "Time from a request's first byte to its answer's last.",
+    ["method", "route"],
+    buckets=_SECONDS,
+)
+INGEST_EVENTS = Counter(
+    "headway_ingest_events_total",
+    "Events judged at the door, by verdict (accepted, duplicate, conflict, rejected).",
+    ["verdict"],
+)
+INGEST_INDEX_FAILURES = Counter(
+    "headway_ingest_index_failures_total",
+    "Events appended whose entry in the acceptance index could not be written.",
+)
+INGEST_IMPORT_ROWS = Counter(
+    "headway_ingest_import_rows_total", "Rows of imports worked off, by verdict.", ["verdict"]
+)
+INGEST_IMPORTS_RUNNING = Gauge("headway_ingest_imports_running", "Imports not finished yet.")
+LOG_APPEND_SECONDS = Histogram(
+    "headway_log_append_seconds",
+    "Time until a batch of records was durable.",
+    ["topic"],
+    buckets=_SECONDS,
+)
+LOG_APPEND_FAILURES = Counter(
+    "headway_log_append_failures_total", "Appends that were not acknowledged in time.", ["topic"]
+)
+CONSUMER_RECORDS = Counter(
+    "headway_consumer_records_total", "Records handled and committed.", ["group"]
+)
+CONSUMER_BATCH_SECONDS = Histogram(
+    "headway_consumer_batch_seconds",
+    "Time of one transaction of the consumer loop.",
+    ["group"],
+    buckets=_SECONDS,
+)
+CONSUMER_RETRIES = Counter(
+    "headway_consumer_retries_total",
+    "Batches tried again because something they need did not answer.",
+    ["group"],
+)
+CONSUMER_DEAD_LETTERS = Counter(
+    "headway_consumer_dead_letters_total", "Records put aside, by reason.", ["group", "code"]
+)
+CONSUMER_LAG_RECORDS = Gauge(
+    "headway_consumer_lag_records", "Records appended and not yet committed.", ["group"]
+)
+CONSUMER_LAG_SECONDS = Gauge(
+    "headway_consumer_lag_seconds", "Age of the oldest record not yet committed.", ["group"]
+)
+FUNNEL_EVENTS = Counter(
+    "headway_funnel_events_total",
+    "Events met by the projection (new, duplicate, conflict, earlier).",
+    ["outcome"],
+)
+FUNNEL_FOLDS = Counter(
+    "headway_funnel_folds_total",
+    "Groups of deals folded, incrementally (head) or anew (refold).",
+    ["path"],
+)
+FUNNEL_REFOLD_QUEUE = Gauge("headway_funnel_refold_queue", "Deals that wait for a refold.")
+FUNNEL_WATERMARK_AGE = Gauge(
+    "headway_funnel_watermark_age_seconds", "How far the watermark is behind the clock."
+)
+FUNNEL_REBUILDS = Gauge("headway_funnel_rebuilds_running", "Rebuilds not finished yet.")
+OUTBOX_PENDING_SECONDS = Gauge(
+    "headway_outbox_oldest_pending_seconds", "Age of the oldest unpublished row.", ["schema"]
+)
+OUTBOX_PUBLISHED = Counter(
+    "headway_outbox_published_total", "Rows published from the outbox.", ["schema"]
+)
+BUILD_INFO = Gauge("headway_build_info", "Always 1; the version is the label.", ["version"])

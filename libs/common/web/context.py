@@ -1,0 +1,89 @@
+"""The outermost layer of every request: identity, trace, time and count.
+
+A plain ASGI layer: it costs little, and an error inside a stream passes through unharmed.
+"""
+
+import re
+from time import perf_counter
+from typing import Any
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from libs.common import metrics
+from libs.common.clock import Clock
+from libs.common.ids import uuid7
+from libs.common.web import problems
+
+_TRACE = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}", re.ASCII)
+log = structlog.get_logger()
+
+
+class RequestContext:
+    """Takes `X-Request-Id` and `traceparent` in, gives them out, and measures."""
+
+    def __init__(self, app: ASGIApp, clock: Clock) -> None:
+        self._app, self._clock = app, clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        request_id, trace_id = self._ids(headers)
+        scope.setdefault("state", {}).update(request_id=request_id, trace_id=trace_id)
+        structlog.contextvars.bind_contextvars(request_id=request_id, trace_id=trace_id)
+        measured = _Measured(send, request_id, headers.get("traceparent"))
+        started = perf_counter()
+        try:
+            await self._app(scope, receive, measured.send)
+        except Exception as error:
+            if measured.started:
+                raise
+            answer = await problems.unexpected(Request(scope), error)
+            await answer(scope, receive, measured.send)
+        finally:
+            _observe(scope, measured.status, perf_counter() - started)
+            structlog.contextvars.unbind_contextvars("request_id", "trace_id")
+
+    def _ids(self, headers: Headers) -> tuple[str, str]:
+        given = headers.get("x-request-id", "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else str(uuid7(self._clock))
+        trace = _TRACE.fullmatch(headers.get("traceparent", ""))
+        return request_id, trace[1] if trace else uuid7(self._clock).hex
+
+
+class _Measured:
+    """Adds the headers of identity to the answer and remembers its status."""
+
+    def __init__(self, send: Send, request_id: str, traceparent: str | None) -> None:
+        self._send, self._request_id, self._traceparent = send, request_id, traceparent
+        self.status = 500
+        self.started = False
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status, self.started = message["status"], True
+            headers = MutableHeaders(scope=message)
+            headers["X-Request-Id"] = self._request_id
+            headers["X-Content-Type-Options"] = "nosniff"
+            if self._traceparent and _TRACE.fullmatch(self._traceparent):
+                headers["traceparent"] = self._traceparent
+        await self._send(message)
+
+
+def _observe(scope: Scope, status: int, seconds: float) -> None:
+    route = route_template(scope)
+    labels: dict[str, Any] = {"method": scope["method"], "route": route}
+    metrics.HTTP_REQUESTS.labels(**labels, status=f"{status // 100}xx").inc()
+    metrics.HTTP_SECONDS.labels(**labels).observe(seconds)
+    log.debug("http_request", **labels, status=status, seconds=round(seconds, 6))
+
+
+def route_template(scope: Scope) -> str:
+    """The route's pattern, never its values: metrics must not grow with ids."""
+    route = scope.get("route")
+    return getattr(route, "path", "unmatched")

@@ -1,0 +1,87 @@
+"""Builds the application of a process from the services that it runs."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from fastapi import APIRouter, Depends, FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+
+from libs.common.clock import Clock
+from libs.common.runtime import Service, opened
+from libs.common.web import problems
+from libs.common.web.auth import Authenticator
+from libs.common.web.context import RequestContext
+from libs.common.web.cursors import Cursors
+from libs.common.web.health import health_router
+from libs.common.web.problem_schema import with_problems
+from libs.common.web.strict import refuse_unknown_parameters
+
+
+def create_app(
+    services: Sequence[Service],
+    *,
+    authenticator: Authenticator,
+    cursors: Cursors,
+    clock: Clock,
+    title: str = "Headway",
+) -> FastAPI:
+    """One application for any number of services; it starts and stops them, but runs no worker."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with opened(services):
+            yield
+
+    app = FastAPI(
+        title=title,
+        version=_version(),
+        lifespan=lifespan,
+        redoc_url=None,
+        generate_unique_id_function=operation_id,
+        separate_input_output_schemas=False,
+    )
+    app.state.authenticator, app.state.cursors = authenticator, cursors
+    app.state.clock = clock
+    for service in services:
+        setattr(app.state, service.name, service.state)
+        for router in service.routers:
+            app.include_router(
+                router, tags=[service.name], dependencies=[Depends(refuse_unknown_parameters)]
+            )
+        app.include_router(_openapi_of(app, service))
+    app.include_router(health_router(services))
+    app.openapi = lambda: _openapi(app, app.routes)  # type: ignore[method-assign]
+    problems.install(app)
+    app.add_middleware(RequestContext, clock=clock)
+    return app
+
+
+def operation_id(route: APIRoute) -> str:
+    """Stable ids for generated clients: the endpoint's own name."""
+    return route.name
+
+
+def _version() -> str:
+    try:
+        return version("headway")
+    except PackageNotFoundError:
+        return "0.1.0"
+
+
+def _openapi_of(app: FastAPI, service: Service) -> APIRouter:
+    router = APIRouter(include_in_schema=False)
+
+    @router.get(f"/openapi/{service.name}.json", name=f"openapi_{service.name}")
+    async def document() -> dict[str, Any]:
+        routes = [r for r in app.routes if service.name in getattr(r, "tags", ())]
+        return _openapi(app, routes, service.name)
+
+    return router
+
+
+def _openapi(app: FastAPI, routes: Sequence[Any], name: str | None = None) -> dict[str, Any]:
+    title = f"{app.title} {name}" if name else app.title
+    return with_problems(get_openapi(title=title, version=app.version, routes=routes))
