@@ -1,7 +1,7 @@
 """From the rows that are stored to the rows that should be: the least to write."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Generic
 
@@ -34,3 +34,24 @@ def diff(stored: Iterable[Known[RowT]], wanted: Iterable[Known[RowT]]) -> RowCha
             else:
                 close.append((key, known.known_to))
     return RowChanges(tuple(put), tuple(close), tuple(old.keys() - new.keys()))
+
+
+def joined(changes: Sequence[RowChanges[RowT]]) -> RowChanges[RowT]:
+    """Changes that follow one another, as one: the same rows, each written once."""
+    put: dict[Key, Known[RowT]] = {}
+    close: dict[Key, datetime] = {}
+    drop: dict[Key, None] = {}
+    for change in changes:
+        for key in change.drop:
+            put.pop(key, None)
+            drop[key] = None
+        for key, at in change.close:
+            if key in put:
+                put[key] = replace(put[key], known_to=at)
+            else:
+                close[key] = at
+        for known in change.put:
+            put[known.key] = known
+            drop.pop(known.key, None)
+            close.pop(known.key, None)
+    return RowChanges(tuple(put.values()), tuple(close.items()), tuple(drop))

@@ -90,6 +90,10 @@ class GroupFold:
             else:
                 self._apply(event)
 
+    def target(self, event: FoldEvent) -> str:
+        """The deal that an event about deals counts for, as merges stand at the head."""
+        return self._router.target(event.subject, event.occurred_at)
+
     def _apply_context(self, event: FoldEvent) -> None:
         ref = context_ref(event)
         self.context.setdefault(ref, {}).update(context_values(event))

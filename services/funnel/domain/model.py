@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from libs.common.contracts.events import EventData
 
@@ -128,7 +128,14 @@ class Span(NamedTuple):
     facts: Facts
 
 
-RowT = TypeVar("RowT", Visit, Span)
+class Numbered(Protocol):
+    """A row of history; `n` counts from 1."""
+
+    @property
+    def n(self) -> int: ...
+
+
+RowT = TypeVar("RowT", bound=Numbered)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,53 +7,20 @@ For each known instant k the rows with `known_from <= k < known_to` are the fold
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Generic
 
 from services.funnel.domain.accumulator import Accumulator
 from services.funnel.domain.fold import GroupFold
 from services.funnel.domain.inputs import Inputs
+from services.funnel.domain.ledger import Ledger
 from services.funnel.domain.model import (
     DealState,
     FoldEvent,
-    Known,
     Projection,
     Ref,
-    RowT,
     Span,
     Visit,
 )
 from services.funnel.domain.routing import DEFAULT_PIPELINE, named_pipeline, named_refs
-
-
-class Ledger(Generic[RowT]):
-    """One deal's rows of one kind while known time advances."""
-
-    def __init__(self) -> None:
-        self._held: list[Known[RowT]] = []
-        self._past: list[Known[RowT]] = []
-
-    def update(self, rows: Sequence[RowT], start: int, known_at: datetime) -> None:
-        """From `known_at` on, the rows from index `start` on are `rows`."""
-        same = start
-        for held, row in zip(self._held[start:], rows, strict=False):
-            if held.row != row:
-                break
-            same += 1
-        for old in self._held[same:]:
-            if old.known_from < known_at:
-                self._past.append(Known(old.row, old.known_from, known_at))
-        self._held[same:] = [Known(row, known_at) for row in rows[same - start :]]
-
-    @property
-    def last(self) -> Known[RowT] | None:
-        """The last row still held."""
-        return self._held[-1] if self._held else None
-
-    def rows(self) -> tuple[Known[RowT], ...]:
-        rows = self._past + self._held
-        rows.sort(key=lambda known: known.key)
-        return tuple(rows)
-
 
 Books = dict[str, tuple[Ledger[Visit], Ledger[Span]]]
 

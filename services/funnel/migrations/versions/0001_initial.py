@@ -37,6 +37,8 @@ _STATE = """
         merged_into text,
         attributes json NOT NULL"""
 
+# A secondary index never begins as a primary key does: without statistics the planner would take
+# the two for equally good, and reading by key would scan a whole tenant.
 TABLES = (
     """CREATE TABLE funnel.events (
         tenant_id text NOT NULL,
@@ -81,9 +83,9 @@ TABLES = (
         PRIMARY KEY (tenant_id, generation, deal_id)
     )""",
     """CREATE INDEX deals_stage
-        ON funnel.deals (tenant_id, generation, pipeline_id, stage_id, deal_id)""",
-    "CREATE INDEX deals_owner ON funnel.deals (tenant_id, generation, owner_id)",
-    "CREATE INDEX deals_account ON funnel.deals (tenant_id, generation, account_id)",
+        ON funnel.deals (tenant_id, pipeline_id, stage_id, generation, deal_id)""",
+    "CREATE INDEX deals_owner ON funnel.deals (tenant_id, owner_id, generation)",
+    "CREATE INDEX deals_account ON funnel.deals (tenant_id, account_id, generation)",
     """CREATE TABLE funnel.aliases (
         tenant_id text NOT NULL,
         deal_id text NOT NULL,
@@ -118,7 +120,7 @@ TABLES = (
         PRIMARY KEY (tenant_id, generation, deal_id, n, known_from)
     )""",
     """CREATE INDEX visits_stage
-        ON funnel.visits (tenant_id, generation, pipeline_id, stage_id, entered_at)""",
+        ON funnel.visits (tenant_id, pipeline_id, stage_id, generation, entered_at)""",
     """CREATE TABLE funnel.deal_history (
         tenant_id text NOT NULL,
         generation int NOT NULL,
@@ -133,7 +135,7 @@ TABLES = (
         PRIMARY KEY (tenant_id, generation, deal_id, n, known_from)
     )""",
     """CREATE INDEX deal_history_valid
-        ON funnel.deal_history (tenant_id, generation, pipeline_id, valid_from)""",
+        ON funnel.deal_history (tenant_id, pipeline_id, generation, valid_from)""",
     """CREATE TABLE funnel.context_history (
         tenant_id text NOT NULL,
         kind text NOT NULL,
@@ -221,6 +223,7 @@ TABLES = (
         deal_id text NOT NULL,
         before text,
         after text,
+        published boolean NOT NULL DEFAULT false,
         PRIMARY KEY (tenant_id, rebuild_id, deal_id)
     )""",
     """CREATE TABLE funnel.positions (
@@ -252,6 +255,11 @@ TABLES = (
     ) PARTITION BY RANGE (day)""",
     "CREATE INDEX outbox_pending ON funnel.outbox (id) WHERE published_at IS NULL",
     "CREATE TABLE funnel.outbox_default PARTITION OF funnel.outbox DEFAULT",
+    """CREATE TABLE funnel.watermarks (
+        name text PRIMARY KEY,
+        watermark timestamptz NOT NULL,
+        updated_at timestamptz NOT NULL
+    )""",
     """CREATE TABLE funnel.leases (
         name text PRIMARY KEY,
         owner text NOT NULL,
@@ -315,6 +323,7 @@ VIEWS = {
         FROM funnel.changes t WHERE {_MINE} GROUP BY t.tenant_id""",
     "refold_queue_v1": f"""SELECT t.tenant_id, t.deal_id, t.queued_at
         FROM funnel.refold_queue t WHERE {_MINE}""",
+    "watermark_v1": "SELECT watermark, updated_at FROM funnel.watermarks WHERE name = 'deals'",
     "positions_v1": """SELECT reader_group, topic_id, topic, partition, next_offset, log_time,
         idle_at, updated_at FROM funnel.positions""",
 }

@@ -1,0 +1,46 @@
+"""What asks for deals to be folded."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from services.funnel.app.model import Cause, DealKey, Kept
+from services.funnel.domain.model import DealState
+
+Past = Literal["whole", "since", "if_passed"]
+"""Which past a residue corrects: all of it, that since the cause, or that since the cause if
+anything has happened to the deal after it (else only the present changed)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Residue:
+    """Why a deal's state may differ without an event of its own, for example its account's."""
+
+    cause: Cause
+    past: Past
+
+    def corrected_from(self, state: DealState) -> datetime | None:
+        """Where the past of a deal changed; `None` if only the present did."""
+        at, last = self.cause.occurred_at, state.last_event_at
+        if self.past == "whole":
+            return state.facts.created_at
+        passed = last is not None and last > at
+        return at if passed or self.past == "since" else None
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Deal events to publish and, by deal, other reasons to fold anew."""
+
+    new: Sequence[Kept] = ()
+    residues: Mapping[DealKey, Sequence[Residue]] = field(default_factory=dict)
+
+    @property
+    def deals(self) -> set[DealKey]:
+        merged = {
+            (kept.tenant_id, deal_id)
+            for kept in self.new
+            for deal_id in getattr(kept.event.data, "merged_deal_ids", ())
+        }
+        return {kept.deal for kept in self.new} | merged | set(self.residues)
