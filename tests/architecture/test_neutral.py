@@ -16,7 +16,7 @@ PATTERNS = {
     "a path of one machine": re.compile(r"(?<![\w.])/(?:root|home/\w+|Users/\w+|work)/[\w.]"),
     "a private key": re.compile(r"-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----"),
     "an address of a private network": re.compile(
-        r"\b(?:10\.\d{1,3}|192\.168|172\.(?:1[6-9]|2\d|3[01]))\.\d{1,3}\.\d{1,3}\b"
+        r"\b(?:10\.\d{1,3}|192\.168|172\.(?:1[6-9]|2\d|3[01]))\.\d{1,3}\.\d{1,3}\b(?!/\d)"
     ),
 }
 ALLOWED = {
@@ -59,6 +59,8 @@ def test_a_planted_trace_is_caught(text: str) -> None:
     assert len(findings(Path("planted"), text)) == 1
 
 
-@pytest.mark.parametrize("text", ["--no-emit-index-url", "https://pypi.org/x", "/work", "1.10.2"])
+@pytest.mark.parametrize(
+    "text", ["--no-emit-index-url", "https://pypi.org/x", "/work", "1.10.2", "10.0.0.0/8"]
+)
 def test_innocent_text_passes(text: str) -> None:
     assert findings(Path("innocent"), text) == []
