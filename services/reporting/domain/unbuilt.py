@@ -3,11 +3,30 @@
 A path leaves this table in the change that builds it.
 """
 
+METRICS = (
+    "win_rate",
+    "sales_cycle",
+    "dwell",
+    "deal_size",
+    "velocity",
+    "push_count",
+    "slippage",
+    "coverage",
+    "response_time",
+    "activity",
+    "loss_reasons",
+    "retention",
+    "lead_compliance",
+    "cost_per_outcome",
+    "ltv",
+    "attribution",
+    "stalled",
+)
 UNBUILT: tuple[tuple[str, str, str], ...] = (
     ("GET", "/v1/funnel/flow", "metrics:read"),
     ("GET", "/v1/funnel/paths", "metrics:read"),
-    ("GET", "/v1/metrics/{name}", "metrics:read"),
-    ("GET", "/v1/metrics/{name}/explain", "metrics:read"),
+    *(("GET", f"/v1/metrics/{name}", "metrics:read") for name in METRICS),
+    *(("GET", f"/v1/metrics/{name}/explain", "metrics:read") for name in METRICS),
     ("GET", "/v1/pipeline/waterfall", "metrics:read"),
     ("GET", "/v1/forecast", "metrics:read"),
     ("GET", "/v1/forecast/accuracy", "metrics:read"),
@@ -16,7 +35,7 @@ UNBUILT: tuple[tuple[str, str, str], ...] = (
     ("POST", "/v1/goals/{id}/lock", "goals:write"),
     ("POST", "/v1/goals/{id}/decompose", "goals:write"),
     ("GET", "/v1/goals/{id}/attainment", "metrics:read"),
-    ("GET", "/v1/reports/{kind}", "metrics:read"),
+    *(("GET", f"/v1/reports/{kind}", "metrics:read") for kind in ("daily", "weekly", "monthly")),
     ("POST", "/v1/reports/{kind}/{period}/close", "config:write"),
     ("PUT", "/v1/fx-rates", "config:write"),
     ("GET", "/v1/fx-rates", "metrics:read"),

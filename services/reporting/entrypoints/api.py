@@ -3,8 +3,10 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
-from libs.common.web.auth import Principal, require
+from pydantic import BaseModel
 
+from libs.common.web.auth import Principal, require
+from libs.common.web.query import refused
 from services.reporting.app.measuring import (
     Asking,
     ConversionAnswer,
@@ -15,13 +17,13 @@ from services.reporting.app.measuring import (
 from services.reporting.domain.questions import Cohort, Common
 from services.reporting.entrypoints.definitions import router as definitions_router
 from services.reporting.entrypoints.drill import router as drill_router
-from services.reporting.entrypoints.query import cohort, common, refused
-from services.reporting.entrypoints.reading import Found, read
+from services.reporting.entrypoints.query import cohort, common
+from services.reporting.entrypoints.reading import read
 from services.reporting.entrypoints.unbuilt import router as unbuilt_router
 
 Reader = Annotated[Principal, Depends(require("metrics:read"))]
 UNCHANGED: dict[int | str, dict[str, Any]] = {
-    304: {"description": "Nothing has changed since the client's copy."}
+    304: {"description": "Nothing has changed since the copy that the client has."}
 }
 funnel = APIRouter(prefix="/v1/funnel", tags=["reporting"])
 
@@ -43,9 +45,9 @@ async def get_conversion(
     The cohort are the deals whose first entry into `first_stage` lies in the period.
     """
     if "stage_id" in asked.group_by:
-        raise refused("group_by", "not_applicable", "a cohort is not grouped by stage")
+        raise refused("group_by", "a cohort is not grouped by stage", "not_applicable")
 
-    async def answer(asking: Asking) -> Found:
+    async def answer(asking: Asking) -> BaseModel:
         return await conversion_answer(asking, asked, asked_cohort)
 
     return await read(request, principal, asked, answer)
@@ -63,11 +65,11 @@ async def get_snapshot(
     """Which deals are in which stage at `valid_at`. It is a stock, not a conversion."""
     given = {"from": asked.start, "to": asked.end}
     for name in [name for name, value in given.items() if value is not None]:
-        raise refused(name, "not_applicable", "a snapshot is of one instant: valid_at")
+        raise refused(name, "a snapshot is of one instant: valid_at", "not_applicable")
     if asked.interval != "none":
-        raise refused("interval", "not_applicable", "a snapshot is of one instant: valid_at")
+        raise refused("interval", "a snapshot is of one instant: valid_at", "not_applicable")
 
-    async def answer(asking: Asking) -> Found:
+    async def answer(asking: Asking) -> BaseModel:
         return await snapshot_answer(asking, asked)
 
     return await read(request, principal, asked, answer)

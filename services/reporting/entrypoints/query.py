@@ -1,21 +1,21 @@
 """Query parameters of the measures: strict texts in, a parsed question out."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from functools import cache
 from typing import Annotated, TypeVar, cast, get_args
 from zoneinfo import available_timezones
 
 from fastapi import Query
-from libs.common.web.errors import ErrorItem, Invalid, NotSupportedYet
 
 from libs.common.contracts.currencies import CURRENCIES
-from libs.common.contracts.values import EARLIEST, LATEST, clean_text, day_text, decimal_text
+from libs.common.contracts.values import clean_text, day_in_range, day_text, decimal_text
 from libs.common.measures.conversion import Credit
 from libs.common.measures.periods import INTERVALS, Interval
 from libs.common.measures.scope import STATUSES, Filters, check_dimensions
-from libs.common.web import query
+from libs.common.web.errors import NotSupportedYet
+from libs.common.web.query import duration, instant, refused
 from services.reporting.domain.questions import Cohort, Common, Moment, Ranges
 
 Many = Annotated[list[str] | None, Query(max_length=200)]
@@ -24,11 +24,6 @@ LONGEST = timedelta(days=36_525)
 MODES = ("reached", "strict", "furthest", "visited")
 FX = ("close", "spot", "budget")
 T = TypeVar("T")
-
-
-def refused(parameter: str, code: str, detail: str) -> Invalid:
-    """422 that names the parameter."""
-    return Invalid(detail, errors=(ErrorItem(detail=detail, code=code, parameter=parameter),))
 
 
 def common(
@@ -93,8 +88,8 @@ def common(
             closed_to=_parsed("closed_to", closed_to, _moment),
         ),
         zone=_choice("tz", tz, zones(), None),
-        valid_at=_parsed("valid_at", valid_at, _instant),
-        known_at=_parsed("known_at", known_at, _instant),
+        valid_at=_parsed("valid_at", valid_at, instant),
+        known_at=_parsed("known_at", known_at, instant),
         credit=cast(Credit, _choice("credit", credit, get_args(Credit), "at_event")),
         currency=_choice("currency", currency, CURRENCIES, None),
         fx=_choice("fx", fx, FX, "close"),
@@ -122,7 +117,7 @@ def _choice(
         return default
     if value not in allowed:
         some = ", ".join(allowed) if isinstance(allowed, tuple) else "a known name"
-        raise refused(name, "invalid_value", f"must be one of: {some}")
+        raise refused(name, f"must be one of: {some}")
     return value
 
 
@@ -130,7 +125,7 @@ def _text(name: str, value: str | None) -> str | None:
     return _parsed(name, value, _present)
 
 
-def _present(value: str) -> str:
+def _present(value: str, _: str) -> str:
     if not value:
         raise ValueError("must not be empty")
     return clean_text(value)
@@ -154,37 +149,29 @@ def _dimensions(given: list[str] | None) -> tuple[str, ...]:
     return check_dimensions(names)
 
 
-def _parsed(name: str, value: str | None, parse: Callable[[str], T]) -> T | None:
+def _parsed(name: str, value: str | None, parse: Callable[[str, str], T]) -> T | None:
     """Parse a parameter; whatever is wrong with it is said under its name."""
     if value is None:
         return None
     try:
-        return parse(value)
-    except (ValueError, Invalid) as error:
-        raise refused(name, "invalid_value", str(error)) from None
+        return parse(value, name)
+    except ValueError as error:
+        raise refused(name, str(error)) from None
 
 
-def _moment(value: str) -> Moment:
-    day = _instant(value) if len(value) > 10 else day_text(value)
-    first = day.date() if isinstance(day, datetime) else day
-    if not EARLIEST.date() <= first < LATEST.date():
-        raise ValueError("must lie between the years 1900 and 2199")
-    return day
+def _moment(value: str, name: str) -> Moment:
+    """A day of the asked zone, or an instant."""
+    if len(value) > len("2017-03-01"):
+        return instant(value, name)
+    return day_in_range(day_text(value))
 
 
-def _instant(value: str) -> datetime:
-    found = query.instant(value)
-    if not EARLIEST <= found < LATEST:
-        raise ValueError("must lie between the years 1900 and 2199")
+def _length(value: str, name: str) -> timedelta:
+    found = duration(value, name)
+    if found > LONGEST:
+        raise ValueError("must be at most 100 years")
     return found
 
 
-def _length(value: str) -> timedelta:
-    found = query.duration(value)
-    if not timedelta(0) <= found <= LONGEST:
-        raise ValueError("must lie between nothing and 100 years")
-    return found
-
-
-def _amount(value: str) -> Decimal:
+def _amount(value: str, _: str) -> Decimal:
     return decimal_text(value)

@@ -5,16 +5,16 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 
 from fastapi import Request, Response
-from libs.common.web.auth import Principal
-from libs.common.web.errors import ErrorItem, Invalid, NotFound
-from libs.common.web.etags import matches, not_modified, strong_etag
-from libs.common.web.query import floored
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common.clock import Clock
 from libs.common.measures.errors import MeasureRefused
 from libs.common.measures.scope import Instants
+from libs.common.web.auth import Principal
+from libs.common.web.errors import NotFound
+from libs.common.web.etags import matches, not_modified, strong_etag
+from libs.common.web.query import floored, refused
 from services.reporting.adapters import reads
 from services.reporting.app.measuring import Asking
 from services.reporting.app.state import ReportingState
@@ -22,14 +22,13 @@ from services.reporting.domain.facts import TenantFacts
 from services.reporting.domain.questions import Common, Setting
 
 CACHE = {"Cache-Control": "private, max-age=15"}
-Found = BaseModel
 
 
 async def read(
     request: Request,
     principal: Principal,
     asked: Common,
-    answer: Callable[[Asking], Awaitable[Found]],
+    answer: Callable[[Asking], Awaitable[BaseModel]],
 ) -> Response:
     """Answer, or say by one look-up that the client's copy is still right."""
     async with reading(request, principal) as (state, tx, tenant):
@@ -56,13 +55,7 @@ async def reading(
                 raise NotFound("no such tenant")
             yield state, tx, tenant
     except MeasureRefused as refusal:
-        raise problem(refusal) from None
-
-
-def problem(refusal: MeasureRefused) -> Invalid:
-    """422 whose code is the measure's, naming the parameter."""
-    item = ErrorItem(detail=refusal.detail, code=refusal.code, parameter=refusal.parameter)
-    return Invalid(refusal.detail, code=refusal.code, errors=(item,))
+        raise refused(refusal.parameter, refusal.detail, refusal.code) from None
 
 
 def definitions(request: Request) -> str:
