@@ -76,6 +76,7 @@ _DRY_FORGET = text("""
         SELECT ctid FROM ingest.import_keys
         WHERE tenant_id = :tenant_id AND import_id = :import_id LIMIT 20000))
 """)
+_RUNNING = text("SELECT count(*) FROM ingest.imports WHERE state = 'running'")
 _PATHS = text("SELECT path FROM ingest.imports WHERE state = 'running'")
 
 
@@ -126,6 +127,11 @@ class SqlClaims:
     async def running_paths(self) -> set[str]:
         async with worker_transaction(self._database) as tx:
             return set((await tx.execute(_PATHS)).scalars())
+
+    async def running(self) -> int:
+        """How many imports have not ended, of all tenants."""
+        async with worker_transaction(self._database) as tx:
+            return int(await tx.scalar(_RUNNING) or 0)
 
     async def _checkpoint(self, tx: AsyncConnection, claim: Claim, counts: Counts) -> None:
         values = self._of(claim) | _columns(counts)

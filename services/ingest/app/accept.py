@@ -104,12 +104,16 @@ class Acceptor:
 
     async def _remember(self, appended: Sequence[Appended]) -> None:
         """Write the index; a failure costs a repetition its early answer, nothing else."""
-        if not appended or self._index_rests():
+        if not appended:
+            return
+        if self._index_rests():
+            metrics.INGEST_INDEX_FAILURES.inc(len(appended))
             return
         try:
             async with asyncio.timeout(self._settings.index_deadline):
                 await self._writes.submit(appended)
         except (IndexUnavailable, Overloaded, TimeoutError) as error:
+            metrics.INGEST_INDEX_FAILURES.inc(len(appended))
             self._rest("write", error)
 
     async def _write_index(self, appended: Sequence[Appended]) -> Sequence[None]:
@@ -122,7 +126,6 @@ class Acceptor:
     def _rest(self, step: str, error: Exception) -> None:
         """Leave a silent index alone for a moment, or each request would wait for it."""
         self._index_rests_until = self._clock.monotonic() + self._settings.index_pause
-        metrics.INGEST_INDEX_SKIPPED.labels(step=step).inc()
         _log.warning("ingest_index_skipped", step=step, error=repr(error))
 
     def _group(

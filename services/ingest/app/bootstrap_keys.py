@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from libs.common.web.auth import OPERATOR_TENANT, NewKey, new_key
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common.clock import Clock
 from libs.common.db.database import Database
 from libs.common.ids import uuid7
+from libs.common.web.auth import OPERATOR_TENANT, NewKey, new_key
 
 _ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtext('headway.operator_key'))")
 _EXISTS = text("""
@@ -45,7 +45,8 @@ async def ensure_operator_key(database_url: str, pepper: bytes, clock: Clock) ->
                 return None
             key = new_key(pepper)
             await _store(tx, _Operator(key, now), clock)
-            return key.plain
+            plain: str = key.plain
+            return plain
     finally:
         await database.close()
 

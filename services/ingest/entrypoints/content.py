@@ -8,7 +8,6 @@ from typing import Any
 
 from libs.common.contracts.errors import ContractViolation
 from libs.common.web.errors import BadRequest, TooLarge, UnsupportedMedia
-
 from services.ingest.domain.examine import examine_binary, examine_structured
 from services.ingest.domain.model import Examined, Receipt
 from services.ingest.domain.rows import decode

@@ -4,31 +4,37 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
-from libs.common.web.auth import NewKey, Principal, new_key, require, require_operator
+
+from libs.common.web.auth import (
+    NewKey,
+    Principal,
+    new_key,
+    principal_of,
+    require,
+    require_operator,
+)
 from libs.common.web.cursors import Cursors
 from libs.common.web.errors import Conflict, ErrorItem, Invalid, NotFound, NotSupportedYet
 from libs.common.web.pages import Limit
-
 from services.ingest.app.directory import IdTaken, KeyInfo, NewKeyRow, Tenant
+from services.ingest.entrypoints.commands import command, documented
 from services.ingest.entrypoints.schemas import CreateKey, CreateTenant
 from services.ingest.entrypoints.state import IngestState, ingest_of
 
 router = APIRouter(tags=["tenants"])
 Operator = Annotated[Principal, Depends(require_operator())]
 Admin = Annotated[Principal, Depends(require("admin"))]
-Anyone = Annotated[Principal, Depends(require(""))]
-"""TEMPORARY"""
+Anyone = Annotated[Principal, Depends(principal_of)]
 
 
-@router.post("/v1/tenants", status_code=201)
-async def create_tenant(
-    request: Request, operator: Operator, command: CreateTenant
-) -> dict[str, Any]:
+@router.post("/v1/tenants", status_code=201, openapi_extra=documented(CreateTenant))
+async def create_tenant(request: Request, operator: Operator) -> dict[str, Any]:
     """A tenant with its first admin key, which is shown this once."""
-    if command.sandbox:
+    wanted = await command(request, CreateTenant)
+    if wanted.sandbox:
         raise NotSupportedYet("sandbox tenants are not supported yet")
     ingest = ingest_of(request)
-    tenant, key = _tenant(command, ingest), new_key(ingest.pepper)
+    tenant, key = _tenant(wanted, ingest), new_key(ingest.pepper)
     admin = _row(ingest, tenant.tenant_id, key, CreateKey(name="admin", scopes=["admin"]))
     try:
         await ingest.directory.create_tenant(tenant, admin, f"key:{operator.key_id}")
@@ -56,15 +62,15 @@ async def read_own_tenant(request: Request, principal: Anyone) -> dict[str, Any]
     return _shown_tenant(tenant)
 
 
-@router.post("/v1/api-keys", status_code=201)
-async def create_key(request: Request, principal: Admin, command: CreateKey) -> dict[str, Any]:
+@router.post("/v1/api-keys", status_code=201, openapi_extra=documented(CreateKey))
+async def create_key(request: Request, principal: Admin) -> dict[str, Any]:
     """A key of the own tenant; `key` is shown this once."""
-    ingest = ingest_of(request)
-    if command.expires_at is not None and command.expires_at <= ingest.clock.now():
+    ingest, wanted = ingest_of(request), await command(request, CreateKey)
+    if wanted.expires_at is not None and wanted.expires_at <= ingest.clock.now():
         item = ErrorItem("must lie in the future", "past", pointer="/expires_at")
         raise Invalid("the key would be expired", errors=[item])
     key = new_key(ingest.pepper)
-    row = _row(ingest, principal.tenant_id, key, command)
+    row = _row(ingest, principal.tenant_id, key, wanted)
     await ingest.directory.create_key(row, f"key:{principal.key_id}")
     return _shown_key(row.info) | {"key": key.plain}
 
@@ -89,26 +95,26 @@ async def revoke_key(request: Request, principal: Admin, key_id: str) -> Respons
     return Response(status_code=204)
 
 
-def _tenant(command: CreateTenant, ingest: IngestState) -> Tenant:
+def _tenant(wanted: CreateTenant, ingest: IngestState) -> Tenant:
     return Tenant(
-        tenant_id=command.id,
-        name=command.name or command.id,
-        timezone=command.timezone,
-        currency=command.currency,
-        fiscal_year_start_month=command.fiscal_year_start_month,
-        week_start=command.week_start,
-        sandbox=command.sandbox,
+        tenant_id=wanted.id,
+        name=wanted.name or wanted.id,
+        timezone=wanted.timezone,
+        currency=wanted.currency,
+        fiscal_year_start_month=wanted.fiscal_year_start_month,
+        week_start=wanted.week_start,
+        sandbox=wanted.sandbox,
         created_at=ingest.clock.now(),
     )
 
 
-def _row(ingest: IngestState, tenant_id: str, key: NewKey, command: CreateKey) -> NewKeyRow:
+def _row(ingest: IngestState, tenant_id: str, key: NewKey, wanted: CreateKey) -> NewKeyRow:
     info = KeyInfo(
         key_id=key.key_id,
-        name=command.name,
-        scopes=tuple(command.scopes),
+        name=wanted.name,
+        scopes=tuple(wanted.scopes),
         created_at=ingest.clock.now(),
-        expires_at=command.expires_at,
+        expires_at=wanted.expires_at,
         revoked_at=None,
     )
     return NewKeyRow(tenant_id, info, key.key_hash)

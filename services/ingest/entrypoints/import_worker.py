@@ -5,6 +5,7 @@ from contextlib import suppress
 
 import structlog
 
+from libs.common import metrics
 from libs.common.clock import Clock
 from services.ingest.adapters.import_files import ImportFiles
 from services.ingest.adapters.imports import SqlClaims
@@ -50,6 +51,7 @@ class ImportWorker:
     async def _claim(self) -> Claim | None:
         self._woken.clear()
         try:
+            metrics.INGEST_IMPORTS_RUNNING.set(await self._claims.running())
             return await self._claims.claim()
         except IndexUnavailable as error:
             _log.warning("imports_not_reachable", error=repr(error))

@@ -1,0 +1,39 @@
+"""Bodies of commands: bounded before they are decoded, then strict."""
+
+from typing import Any, TypeVar
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError
+
+from libs.common.contracts.values import json_fault
+from libs.common.web.body import decode_json, read_body
+from libs.common.web.errors import UnsupportedMedia
+
+MAX_COMMAND_BYTES = 64 * 1024
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+async def command(request: Request, model: type[ModelT]) -> ModelT:
+    """The command in a request's body; every fault with its pointer."""
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media != "application/json":
+        raise UnsupportedMedia("send application/json")
+    given = decode_json(await read_body(request, MAX_COMMAND_BYTES))
+    if fault := json_fault(given):
+        path, reason = fault
+        where = tuple(str(part).encode("utf-8", "backslashreplace").decode() for part in path)
+        raise RequestValidationError([{"loc": ("body", *where), "msg": reason, "type": "json"}])
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_input=False, include_context=False)
+        raise RequestValidationError(
+            [{**fault, "loc": ("body", *fault["loc"])} for fault in faults]
+        ) from None
+
+
+def documented(model: type[BaseModel]) -> dict[str, Any]:
+    """OpenAPI of a body that the framework does not read itself."""
+    schema = model.model_json_schema()
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
