@@ -1,7 +1,6 @@
 """From an incoming event to a candidate or a rejection: validated once, spelled canonically."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
@@ -63,16 +62,19 @@ def _candidate(event: IncomingEvent, receipt: Receipt, *, assumed: bool) -> Cand
     event_id = event.id or _weak_id(event, data)
     _, subject_id = catalogue.subject_of(event.type, event_id, parsed)
     source_time = None if assumed else event.time
-    envelope = _envelope(event, receipt, event_id, data)
+    quality: TimeQuality = "assumed" if source_time is None else "given"
+    envelope = _envelope(event, receipt, event_id, data, quality)
     return Candidate(
-        envelope=replace(envelope, time_quality=_quality(source_time)),
+        envelope=envelope,
         body_hash=body_hash(event.type, source_time, event.sequence, data),
         log_key=catalogue.log_key(receipt.tenant_id, subject_id),
         code=_flag(envelope, receipt, known=parsed is not None),
     )
 
 
-def _envelope(event: IncomingEvent, receipt: Receipt, event_id: str, data: bytes) -> Envelope:
+def _envelope(
+    event: IncomingEvent, receipt: Receipt, event_id: str, data: bytes, quality: TimeQuality
+) -> Envelope:
     occurred_at = event.time or receipt.received_at
     return Envelope(
         tenant_id=receipt.tenant_id,
@@ -85,6 +87,7 @@ def _envelope(event: IncomingEvent, receipt: Receipt, event_id: str, data: bytes
         sequence=event.sequence,
         subject=event.subject,
         origin=receipt.origin,
+        time_quality=quality,
         correlation_id=event.correlation_id,
         traceparent=event.traceparent or receipt.traceparent,
     )
@@ -101,10 +104,6 @@ def _flag(envelope: Envelope, receipt: Receipt, *, known: bool) -> str | None:
     if not known:
         return UNKNOWN_TYPE
     return FUTURE if envelope.occurred_at > receipt.received_at + FUTURE_TOLERANCE else None
-
-
-def _quality(source_time: datetime | None) -> TimeQuality:
-    return "assumed" if source_time is None else "given"
 
 
 def _weak_id(event: IncomingEvent, data: bytes) -> str:

@@ -308,7 +308,7 @@ async def fold(url: str, tenant: str, event_id: str, **changes: Any) -> None:
 
 async def test_waiting_ends_when_the_event_is_folded(api: Api, database_url: str) -> None:
     await api.post(stage_event("1"))
-    params = {"source": "/crm", "wait": "folded", "timeout": 30}
+    params: dict[str, Any] = {"source": "/crm", "wait": "folded", "timeout": 30}
     waiting = asyncio.create_task(api.client.get("/v1/events/1", params=params))
     await asyncio.sleep(0)
     await fold(database_url, api.tenant, "1")
@@ -319,7 +319,7 @@ async def test_waiting_ends_when_the_event_is_folded(api: Api, database_url: str
 
 async def test_waiting_is_bounded_and_an_unknown_event_is_404_after_it(api: Api) -> None:
     await api.post(stage_event("1"))
-    params = {"source": "/crm", "wait": "folded", "timeout": 0.1}
+    params: dict[str, Any] = {"source": "/crm", "wait": "folded", "timeout": 0.1}
     assert (await api.client.get("/v1/events/1", params=params)).json()["state"] == "published"
     assert (await api.client.get("/v1/events/2", params=params)).status_code == 404
     for bad in ({"timeout": 31}, {"timeout": "x"}, {"wait": "won"}):
