@@ -1,22 +1,22 @@
 """The standalone process: database, services, workers, demo and summary, from start to stop."""
 
 import asyncio
-import contextlib
 import socket
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from libs.common.db.migrate import migrate
+from libs.common.db.migrate import SERVICES, migrate
+from libs.common.db.selfcheck import check_roles
 from libs.common.process import make_secret_key, open_resources
 from libs.common.runtime import Resources, stop_on_signals
 from libs.common.settings import CommonSettings
-from services.ingest.app.bootstrap_keys import ensure_operator_key
+from libs.common.web.serve import PortTaken
 from services.standalone.client import Api
-from services.standalone.composition import composed
+from services.standalone.composition import composed, directory_of
 from services.standalone.database import database_url
-from services.standalone.errors import StartError
-from services.standalone.layout import DataDirectoryInUse, Layout, read_private, write_private
+from services.standalone.keys import KeyFiles
+from services.standalone.layout import Layout, read_private
 from services.standalone.serving import serving
 
 Tell = Callable[[str], None]
@@ -29,6 +29,7 @@ class Running:
     url: str
     layout: Layout
     resources: Resources
+    keys: KeyFiles
     stop: asyncio.Event
 
     @property
@@ -46,22 +47,15 @@ async def run(settings: CommonSettings, tell: Tell, story: Story) -> None:
     stop = asyncio.Event()
     stop_on_signals(stop)
     layout.prepare()
-    with _owned(layout):
+    with layout.owned():
         _refuse_taken_port(settings)
         make_secret_key(layout.root)
         async with database_url(settings, layout) as url:
             tell("migrating the database")
             await migrate(url)
+            for name in SERVICES:
+                await check_roles(url, name)
             await _run_services(settings, layout, url, stop, story)
-
-
-@contextlib.contextmanager
-def _owned(layout: Layout) -> Iterator[None]:
-    try:
-        with layout.owned():
-            yield
-    except DataDirectoryInUse as error:
-        raise StartError(str(error)) from None
 
 
 def _refuse_taken_port(settings: CommonSettings) -> None:
@@ -71,10 +65,7 @@ def _refuse_taken_port(settings: CommonSettings) -> None:
         try:
             probe.bind((settings.host, settings.port))
         except OSError as error:
-            raise StartError(
-                f"cannot listen on {settings.host}:{settings.port}: {error.strerror}; "
-                "choose another --port"
-            ) from None
+            raise PortTaken(settings.host, settings.port) from error
 
 
 async def _run_services(
@@ -86,17 +77,10 @@ async def _run_services(
         composed(resources) as composition,
         serving(composition, own, stop) as port,
     ):
-        await _keep_operator_key(resources, layout)
+        keys = KeyFiles(resources, directory_of(composition), layout)
+        await keys.operator()
         here = f"http://{_reachable(own.host)}:{port}"
-        await _until(stop, story(Running(here, layout, resources, stop)))
-
-
-async def _keep_operator_key(resources: Resources, layout: Layout) -> None:
-    key = await ensure_operator_key(
-        resources.database_url, resources.key_for("api-keys"), resources.clock
-    )
-    if key is not None:
-        write_private(layout.operator_key, key)
+        await _until(stop, story(Running(here, layout, resources, keys, stop)))
 
 
 def _reachable(host: str) -> str:

@@ -13,8 +13,11 @@ from libs.common.web.cursors import Cursors
 from libs.common.web.factory import create_app
 from services.funnel import bootstrap as funnel
 from services.ingest import bootstrap as ingest
+from services.ingest.adapters.directory import Directory
+from services.ingest.entrypoints.state import IngestState
 from services.reporting import bootstrap as reporting
-from services.standalone import page
+from services.standalone import routes
+from services.standalone.status import Examiner
 
 BUILDERS = (ingest.build, funnel.build, reporting.build)
 
@@ -35,10 +38,12 @@ class Composition:
 async def composed(resources: Resources) -> AsyncIterator[Composition]:
     """Build everything; what the application needs of its own is closed on the way out."""
     services = [build(resources) for build in BUILDERS]
+    positions = Database(resources.database_url, "headway_ingest_worker", pool_size=2)
+    examiner = Examiner(services, resources.database_url, positions, resources.log)
     keys = Database(resources.database_url, "headway_ingest_api", pool_size=2, statement_timeout=3)
     try:
         app = create_app(
-            [*services, page.service(services)],
+            [*services, routes.service(examiner)],
             authenticator=Authenticator(keys, resources.key_for("api-keys"), resources.clock),
             cursors=Cursors(resources.key_for("cursors")),
             clock=resources.clock,
@@ -46,3 +51,9 @@ async def composed(resources: Resources) -> AsyncIterator[Composition]:
         yield Composition(app, services)
     finally:
         await keys.close()
+
+
+def directory_of(composition: Composition) -> Directory:
+    """Ingest's tenants and keys."""
+    state: IngestState = composition.app.state.ingest
+    return state.directory

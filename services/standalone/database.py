@@ -4,18 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from libs.common.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from libs.common.db.embedded import EmbeddedPostgres
 from libs.common.settings import CommonSettings
-from services.standalone.errors import StartError
 from services.standalone.layout import Layout
 
-OPTIONS = {
-    "max_connections": "200",
-    "shared_buffers": "256MB",
-    "max_wal_size": "2GB",
-    "wal_compression": "on",
-    "log_min_messages": "warning",
-}
+OPTIONS = {"max_connections": "200"}  # all services in one process, each with its own pools
 
 
 @asynccontextmanager
@@ -28,8 +21,6 @@ async def database_url(settings: CommonSettings, layout: Layout) -> AsyncIterato
     try:
         await _uninterrupted(server.start)
         yield server.url()
-    except EmbeddedPostgresError as error:
-        raise StartError(str(error)) from error
     finally:
         await _uninterrupted(server.stop)
 

@@ -1,7 +1,7 @@
 """The demo tenant: created, filled and read through REST, as any client would."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +32,11 @@ class SeedProgress:
     folded: Progress
 
 
-async def demo_key(operator: Api, layout: Layout) -> str:
+Renew = Callable[[], Awaitable[str]]
+"""Makes another admin key of the demo tenant."""
+
+
+async def demo_key(operator: Api, layout: Layout, renew: Renew) -> str:
     """The demo tenant's admin key: the kept one, or that of the tenant created now."""
     if (kept := read_private(layout.demo_key)) is not None:
         return kept
@@ -40,19 +44,12 @@ async def demo_key(operator: Api, layout: Layout) -> str:
     try:
         answer = await operator.post("/v1/tenants", body)
     except Refused as refusal:
-        raise _without_key(refusal, layout) from refusal
+        if refusal.status != 409:
+            raise
+        return await renew()
     key = str(answer["api_key"])
     write_private(layout.demo_key, key)
     return key
-
-
-def _without_key(refusal: Refused, layout: Layout) -> ClientError:
-    if refusal.status != 409:
-        return refusal
-    return SeedingFailed(
-        f"the tenant {TENANT} exists, but its key {layout.demo_key} is gone; "
-        "put the key back, start with --no-demo, or choose another --data-dir"
-    )
 
 
 async def define_pipelines(api: Api) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import structlog
 
@@ -47,7 +48,8 @@ async def _started(
         serve(composition.app, settings.host, settings.port, halt, ready=port.set_result),
         name="server",
     )
-    await asyncio.wait({server, port}, return_when=asyncio.FIRST_COMPLETED)
+    both: set[asyncio.Future[Any]] = {server, port}
+    await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
     if server.done():
         server.result()
     return server, await port

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import partial
 
 from services.standalone import summary as summaries
 from services.standalone.app import Running
 from services.standalone.client import Api
 from services.standalone.demo import (
     FUNNEL,
+    TENANT,
     SeedProgress,
     conversion,
     define_pipelines,
@@ -49,7 +51,7 @@ class UpStory:
 
     async def _demo(self, running: Running, bare: Summary) -> Summary:
         async with running.operator as operator:
-            key = await demo_key(operator, running.layout)
+            key = await demo_key(operator, running.layout, partial(_renewed, running))
         async with Api(running.url, key) as api:
             kept = await self._seeded(running, api)
             funnel = await conversion(api)
@@ -82,6 +84,10 @@ class UpStory:
         async with Api(running.url, key or read_private(running.layout.demo_key)) as api:
             clock, rate = running.resources.clock, self.settings.events_per_minute
             await Trickle(api, clock, seed_number, rate).run(running.stop)
+
+
+async def _renewed(running: Running) -> str:
+    return await running.keys.admin(TENANT, running.layout.demo_key)
 
 
 def _unseen(done: int, total: int) -> None:

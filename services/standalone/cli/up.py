@@ -1,6 +1,5 @@
 """`headway up`: the whole of Headway in one process."""
 
-import asyncio
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -9,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import uvloop
 
 from libs.common.settings import CommonSettings, UnknownSettings
 from services.standalone.cli.output import AsJson, console, progress_console, show_json_line
@@ -30,15 +28,12 @@ def up(
     """Start everything, seed the demo on first start, and serve until Ctrl-C."""
     settings, demo_settings = _settings(port, data_dir)
     # Imported here: they bring every service, which no other command needs.
-    from libs.common import logging
-    from services.standalone.app import run
+    from services.standalone.entry import start
     from services.standalone.story import UpStory
 
-    logging.configure(settings.log_level)
     story = UpStory(demo, once, demo_settings, _progress, _tell(as_json))
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(run(settings, _note, story.live))
+        start(settings, _note, story.live)
     except StartError as error:
         sys.stderr.write(f"headway: {error}\n")
         raise typer.Exit(1) from None

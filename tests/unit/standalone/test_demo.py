@@ -57,24 +57,31 @@ async def test_the_tenants_key_is_kept_for_its_owner(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     script = Scripted({"POST /v1/tenants": [(201, {"tenant": {}, "api_key": "hw_demo_1"})]})
     async with _api(script) as api:
-        assert await demo_key(api, layout) == "hw_demo_1"
-        assert await demo_key(api, layout) == "hw_demo_1"
+        assert await demo_key(api, layout, _never) == "hw_demo_1"
+        assert await demo_key(api, layout, _never) == "hw_demo_1"
     assert script.calls == ["POST /v1/tenants"]
     assert read_private(layout.demo_key) == "hw_demo_1"
 
 
-async def test_a_tenant_whose_key_is_gone_is_said_plainly(tmp_path: Path) -> None:
+async def _never() -> str:
+    raise AssertionError("no key is to be renewed")
+
+
+async def test_a_tenant_whose_key_file_is_gone_gets_another_key(tmp_path: Path) -> None:
     taken = Scripted({"POST /v1/tenants": [(409, {"code": "id_taken", "detail": "taken"})]})
+
+    async def renew() -> str:
+        return "hw_demo_2"
+
     async with _api(taken) as api:
-        with pytest.raises(SeedingFailed, match=r"key .* is gone"):
-            await demo_key(api, Layout(tmp_path))
+        assert await demo_key(api, Layout(tmp_path), renew) == "hw_demo_2"
 
 
 async def test_another_refusal_stays_what_it_is(tmp_path: Path) -> None:
     forbidden = Scripted({"POST /v1/tenants": [(403, {"code": "forbidden", "detail": "no"})]})
     async with _api(forbidden) as api:
         with pytest.raises(Refused, match="no"):
-            await demo_key(api, Layout(tmp_path))
+            await demo_key(api, Layout(tmp_path), _never)
     assert not Layout(tmp_path).demo_key.exists()
 
 

@@ -12,7 +12,7 @@ STAGE: dict[str, Any] = {
     "stage_id": "reach", "reached": 120, "from_first": 1.0, "from_previous": 0.5,
     "low": 0.96, "high": 1.0, "target": None,
 }  # fmt: skip
-FUNNEL = {
+FUNNEL: dict[str, Any] = {
     "as_of": {"valid_at": "2026-06-17T13:30:00Z", "known_at": "2026-06-17T13:29:00Z"},
     "total": {"n": 120, "won": 30, "lost": 60, "open": 30, "stages": [STAGE]},
 }

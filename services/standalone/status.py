@@ -1,0 +1,105 @@
+"""What is reachable, migrated and lagging: for `GET /v1/status`, `headway doctor` and the page."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from libs.common.db.database import Database
+from libs.common.db.errors import DatabaseUnavailable
+from libs.common.db.selfcheck import SelfCheckFailed, check_roles
+from libs.common.eventlog.port import EventLog, LogError, Partition
+from libs.common.runtime import Service
+
+_CHECK_SECONDS = 2.0
+_POSITIONS = text("SELECT reader_group, topic, partition, next_offset FROM funnel_api.positions_v1")
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How far one reader group is behind the end of one topic."""
+
+    reader_group: str
+    topic: str
+    partitions: int
+    lag_records: int
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Faults by part; a part without faults is fine. `lag` is empty when it cannot be known."""
+
+    services: Mapping[str, Sequence[str]]
+    migrations: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    lag: Sequence[Lag] = ()
+    log_fault: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Examiner:
+    """Looks at the parts of this process. `database` is of a role that may read positions."""
+
+    services: Sequence[Service]
+    database_url: str
+    database: Database
+    log: EventLog
+
+    async def quick(self) -> Status:
+        """Readiness and lag: cheap enough for a page that anybody may open."""
+        services = {service.name: await _faults(service) for service in self.services}
+        try:
+            async with asyncio.timeout(_CHECK_SECONDS):
+                return Status(services, lag=await self._lag())
+        except (LogError, SQLAlchemyError, OSError, TimeoutError) as error:
+            return Status(services, log_fault=_told(error))
+
+    async def full(self) -> Status:
+        """Also whether each schema is at this version, and its roles are what they must be."""
+        quick = await self.quick()
+        names = [service.name for service in self.services]
+        migrations = {name: await self._migration_faults(name) for name in names}
+        return Status(quick.services, migrations, quick.lag, quick.log_fault)
+
+    async def _migration_faults(self, service: str) -> Sequence[str]:
+        try:
+            await check_roles(self.database_url, service)
+        except SelfCheckFailed as error:
+            return error.faults
+        except DatabaseUnavailable as error:
+            return [str(error)]
+        return []
+
+    async def _lag(self) -> Sequence[Lag]:
+        async with self.database.across_tenants() as tx:
+            rows = (await tx.execute(_POSITIONS)).all()
+        positions: dict[tuple[str, str], dict[Partition, int]] = {}
+        for group, topic, number, next_offset in rows:
+            positions.setdefault((group, topic), {})[Partition(topic, number)] = next_offset
+        return [await self._behind(*key, held) for key, held in sorted(positions.items())]
+
+    async def _behind(self, group: str, topic: str, held: Mapping[Partition, int]) -> Lag:
+        """A partition that the group has not taken yet counts from its start."""
+        ends = await self.log.ends(topic)
+        lag = sum(max(0, end.end - held.get(part, end.start)) for part, end in ends.items())
+        return Lag(group, topic, len(ends), lag)
+
+
+async def _faults(service: Service) -> Sequence[str]:
+    """What the service's readiness checks complain about."""
+    outcomes = {name: await _outcome(check) for name, check in service.readiness.items()}
+    return [f"{name}: {fault}" for name, fault in outcomes.items() if fault is not None]
+
+
+async def _outcome(check: Any) -> str | None:
+    try:
+        fault: str | None = await asyncio.wait_for(check(), _CHECK_SECONDS)
+    except Exception as error:  # noqa: BLE001 - a check that fails is itself the finding
+        return _told(error)
+    return fault
+
+
+def _told(error: Exception) -> str:
+    return str(error) or type(error).__name__
