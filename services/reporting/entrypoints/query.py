@@ -12,6 +12,7 @@ from fastapi import Query
 from libs.common.contracts.currencies import CURRENCIES
 from libs.common.contracts.values import clean_text, day_in_range, day_text, decimal_text
 from libs.common.measures.conversion import Credit
+from libs.common.measures.errors import MeasureRefused
 from libs.common.measures.periods import INTERVALS, Interval
 from libs.common.measures.scope import STATUSES, Filters, check_dimensions
 from libs.common.web.errors import NotSupportedYet
@@ -146,7 +147,10 @@ def _dimensions(given: list[str] | None) -> tuple[str, ...]:
     names = [name.strip() for value in given or () for name in value.split(",")]
     for name in names:
         _text("group_by", name)
-    return check_dimensions(names)
+    try:
+        return check_dimensions(names)
+    except MeasureRefused as refusal:
+        raise refused(refusal.parameter, refusal.detail, refusal.code) from None
 
 
 def _parsed(name: str, value: str | None, parse: Callable[[str, str], T]) -> T | None:
