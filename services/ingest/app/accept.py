@@ -52,14 +52,16 @@ class Acceptor:
         self._writes = self._group(self._write_index, settings.index_deadline)
 
     async def accept(self, receipt: Receipt, examined: Sequence[Examined]) -> Decision:
-        """Verdicts of a delivery; raises `LogUnavailable`, `Overloaded` or `IndexUnavailable`.
+        """Verdicts of a delivery; raises `LogUnavailable`, `Overloaded`, `IndexUnavailable` or
+        `TimeoutError`.
 
         A raise means that nothing is promised: the sender's repetition is harmless.
         """
         with self._unappended.hold(receipt.received_at):
             decision = decide(examined, await self._known(examined))
             if decision.conflicts:
-                await self._index.keep_conflicts(decision.conflicts, receipt.received_at)
+                async with asyncio.timeout(self._settings.index_deadline):
+                    await self._index.keep_conflicts(decision.conflicts, receipt.received_at)
             appended = await self._append(decision.fresh)
         faults.hit("ingest.appended")
         await self._remember(appended)

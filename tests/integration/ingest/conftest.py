@@ -12,6 +12,7 @@ import pytest
 
 from libs.common.clock import SystemClock
 from libs.common.db.database import Database
+from libs.common.eventlog.port import EventLog
 from libs.common.ids import derived_key
 from libs.common.runtime import Resources, Service, run_workers
 from libs.common.settings import CommonSettings
@@ -35,7 +36,7 @@ class Api:
     """Clients of one running ingest; `client` speaks with an admin key of `tenant`."""
 
     service: Service
-    log: ScriptedLog
+    log: Any
     operator: httpx.AsyncClient
     client: httpx.AsyncClient
     tenant: str
@@ -75,7 +76,7 @@ def _client(transport: httpx.ASGITransport, key: str | None) -> httpx.AsyncClien
     return httpx.AsyncClient(transport=transport, base_url="http://ingest", headers=headers)
 
 
-def resources(url: str, folder: Path, log: ScriptedLog, process_id: str = "p1") -> Resources:
+def resources(url: str, folder: Path, log: EventLog, process_id: str = "p1") -> Resources:
     settings = CommonSettings(data_dir=folder)
     return Resources(SystemClock(), settings, url, log, SECRET, process_id)
 
