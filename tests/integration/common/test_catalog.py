@@ -190,14 +190,14 @@ async def test_views_over_all_tenants_are_for_workers_and_the_key_look_up(admin:
         assert not (apis and names_tenants), f"{schema}.{view} shows {apis} every tenant"
 
 
-async def test_the_grants_file_is_what_the_catalog_grants(admin: Any) -> None:
+async def assert_grants_are_the_file(connection: Any) -> None:
     expected = {
         (f"{schema}.{view}", f"headway_{role}")
         for schema, views in readers().items()
         for view, roles in views.items()
         for role in roles
     }
-    rows = await admin.fetch(
+    rows = await connection.fetch(
         """SELECT n.nspname || '.' || c.relname AS view,
             coalesce(r.rolname, 'PUBLIC') AS role, a.privilege_type AS right
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace,
@@ -208,8 +208,28 @@ async def test_the_grants_file_is_what_the_catalog_grants(admin: Any) -> None:
     )
     assert {row["right"] for row in rows} == {"SELECT"}
     assert {(row["view"], row["role"]) for row in rows} == expected
-    published = {f"{schema}.{view}" for schema, view in await published_views(admin)}
+    published = {f"{schema}.{view}" for schema, view in await published_views(connection)}
     assert {view for view, _ in expected} == published
+
+
+async def test_the_grants_file_is_what_the_catalog_grants(admin: Any) -> None:
+    await assert_grants_are_the_file(admin)
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "GRANT SELECT ON funnel_api.deals_v1 TO headway_ingest_api",
+        "GRANT SELECT ON funnel_api.deals_v1 TO PUBLIC",
+        "GRANT UPDATE ON alerts_api.clock_v1 TO headway_funnel_api",
+        "REVOKE SELECT ON funnel_api.deals_v1 FROM headway_reporting_api",
+        "CREATE VIEW funnel_api.unnamed_v1 AS SELECT 1 AS n",
+    ],
+)
+async def test_a_planted_grant_is_noticed(admin: Any, planted: str) -> None:
+    await admin.execute(planted)
+    with pytest.raises(AssertionError):
+        await assert_grants_are_the_file(admin)
 
 
 async def test_no_service_reaches_another_services_tables(admin: Any) -> None:

@@ -47,6 +47,15 @@ async def test_a_failed_block_rolls_back(db: Database) -> None:
         assert (await tx.execute(TENANTS, {"pause": 0})).all() == []
 
 
+async def test_a_tenant_ends_with_its_transaction(database_url: str) -> None:
+    one = Database(database_url, ROLE, pool_size=1)
+    async with one.for_tenant("a") as tx:
+        assert await tx.scalar(text("SELECT current_setting('app.tenant')")) == "a"
+    async with one._transaction(snapshot=False) as tx:
+        assert await tx.scalar(text("SELECT current_setting('app.tenant', true)")) == ""
+    await one.close()
+
+
 async def test_a_snapshot_keeps_its_instant_and_refuses_writes(db: Database) -> None:
     await add_tenant(db, "s")
     async with db.for_tenant("s", snapshot=True) as reading:
