@@ -24,8 +24,8 @@ def lint(tree: Path) -> subprocess.CompletedProcess[str]:
 
 
 def broken(output: str) -> set[str]:
-    lines = output.splitlines()
-    return {line.removesuffix("BROKEN").strip() for line in lines if line.endswith("BROKEN")}
+    lines = (line.partition(" BROKEN") for line in output.splitlines())
+    return {name.strip() for name, verdict, _ in lines if verdict}
 
 
 def test_the_tree_keeps_its_contracts() -> None:
@@ -87,6 +87,7 @@ PLANTED = [
     ("libs/common/db/planted.py", "import libs.common.eventlog", "common is layered"),
     ("libs/common/eventlog/planted.py", "import libs.common.web", "common is layered"),
     ("libs/common/clock_planted.py", "", "common is layered"),
+    ("libs/common/db/planted.py", "from libs.common.eventlog import port", "common is layered"),
 ]
 
 
