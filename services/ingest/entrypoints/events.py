@@ -30,7 +30,7 @@ Writer = Annotated[Principal, Depends(require("events:write"))]
 Admin = Annotated[Principal, Depends(require("admin"))]
 
 
-def sender_or_reader(principal: Annotated[Principal, Depends(principal_of)]) -> Principal:
+async def sender_or_reader(principal: Annotated[Principal, Depends(principal_of)]) -> Principal:
     """Who sent an event may ask for it as well as who reads deals."""
     if not (principal.may("events:write") or principal.may("deals:read")):
         raise Forbidden("this key lacks events:write and deals:read", code="scope_missing")

@@ -186,3 +186,13 @@ async def test_a_silent_index_is_left_alone_for_a_moment_and_then_used_again(
     assert await impatient.count("acceptance") == 1
     await impatient.acceptor.close(1)
     await impatient.database.close()
+
+
+async def test_two_requests_with_one_id_at_once_are_both_answered(bench: Bench) -> None:
+    log = held(bench, append_deadline=10)
+    sending = [asyncio.create_task(bench.statuses(stage_event("1"))) for _ in range(2)]
+    await asyncio.wait_for(log.reached.wait(), 10)
+    log.gate.set()
+    assert list(await asyncio.gather(*sending)) == [["accepted"], ["accepted"]]
+    assert await bench.count("acceptance") == 1
+    assert await bench.statuses(stage_event("1")) == ["duplicate"]

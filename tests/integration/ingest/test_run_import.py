@@ -19,7 +19,7 @@ from libs.common.ids import uuid7
 from services.ingest.adapters import imports as sql
 from services.ingest.adapters.import_files import ImportFiles
 from services.ingest.adapters.imports import SqlClaims
-from services.ingest.app.imports import Encoding, NewImport
+from services.ingest.app.imports import ChunkResult, ClaimLost, Counts, Encoding, NewImport
 from services.ingest.app.run_import import ImportRunner
 from services.ingest.entrypoints.import_worker import ImportWorker
 from services.ingest.settings import IngestSettings
@@ -256,3 +256,28 @@ async def test_bodies_are_private_files(works: Works) -> None:
     (file,) = works.folder.iterdir()
     assert file.stat().st_mode & 0o777 == 0o600
     assert works.folder.stat().st_mode & 0o777 == 0o700
+
+
+NOTHING = ChunkResult(Counts(rows=5, accepted=5), (), (), (), ())
+
+
+async def test_a_checkpoint_counts_only_for_its_holder_and_from_where_it_is(works: Works) -> None:
+    import_id = await works.add(ndjson(*(stage_event(str(n)) for n in range(30))))
+    slow = SqlClaims(works.database, works.clock, "slow", 0)
+    next_one = SqlClaims(works.database, works.clock, "next", 30)
+    stale = await slow.claim()
+    claim = await next_one.claim()
+    assert stale is not None
+    assert claim is not None
+    with pytest.raises(ClaimLost):
+        await slow.commit(stale, NOTHING)
+    further = await next_one.commit(claim, NOTHING)
+    with pytest.raises(ClaimLost):
+        await next_one.commit(claim, NOTHING)
+    await slow.finish(stale, "must not show")
+    row = await works.row(import_id)
+    assert (row["state"], row["rows"], further.counts.rows) == ("running", 5, 5)
+    assert await slow.claim() is None
+    await next_one.release(further)
+    assert (again := await slow.claim()) is not None
+    assert again.counts == further.counts
