@@ -19,18 +19,21 @@ import uvloop
 from fastapi import FastAPI
 from pydantic import ValidationError
 
-from libs.common import faults, logging
+from libs.common import faults
 from libs.common.clock import SystemClock
 from libs.common.db.database import Database
+from libs.common.db.errors import DatabaseUnavailable
 from libs.common.db.migrate import migrate
 from libs.common.db.selfcheck import SelfCheckFailed, check_roles
 from libs.common.eventlog.factory import open_log
+from libs.common.eventlog.port import LogUnavailable
+from libs.common.logging import configure
 from libs.common.runtime import Resources, Service, run_workers, stop_on_signals
 from libs.common.settings import CommonSettings, UnknownSettings
 from libs.common.web.auth import Authenticator
 from libs.common.web.cursors import Cursors
 from libs.common.web.factory import create_app
-from libs.common.web.serve import serve
+from libs.common.web.serve import PortTaken, serve
 
 Build = Callable[[Resources], Service]
 
@@ -45,17 +48,32 @@ class ConfigurationError(Exception):
     """The process cannot start as configured; the message says what to set."""
 
 
+_CANNOT_START = (
+    ConfigurationError,
+    PortTaken,
+    SelfCheckFailed,
+    UnknownSettings,
+    ValidationError,
+)
+
+
 def main(name: str, build: Build, argv: Sequence[str]) -> int:
-    """Run one service's command; the exit status of its `__main__`."""
+    """Run one service's command; the exit status of its `__main__`.
+
+    2 asks the operator to mend something, 1 is worth another try.
+    """
     command = _parser(name).parse_args(list(argv)).command
     try:
         settings = CommonSettings.load(os.environ)
         _prepare(settings)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_run(command, name, build, settings))
-    except (ConfigurationError, SelfCheckFailed, UnknownSettings, ValidationError) as error:
+    except _CANNOT_START as error:
         sys.stderr.write(f"headway {name}: {error}\n")
         return 2
+    except (DatabaseUnavailable, LogUnavailable) as error:
+        sys.stderr.write(f"headway {name}: {error}\n")
+        return 1
     except KeyboardInterrupt:
         return 130
     return 0
@@ -69,7 +87,7 @@ def _parser(name: str) -> argparse.ArgumentParser:
 
 
 def _prepare(settings: CommonSettings) -> None:
-    logging.configure(settings.log_level)
+    configure(settings.log_level)
     if settings.crash_point:
         faults.arm(settings.crash_point, settings.crash_report)
 
@@ -93,7 +111,10 @@ async def open_resources(settings: CommonSettings) -> AsyncIterator[Resources]:
     database_url = _database_url(settings)
     secret_key = read_secret_key(settings)
     process_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-    log = open_log(settings.log_url, database_url, clock, process_id)
+    try:
+        log = open_log(settings.log_url, database_url, clock, process_id)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from error
     await log.start()
     try:
         yield Resources(clock, settings, database_url, log, secret_key, process_id)
@@ -111,6 +132,8 @@ async def run_api(name: str, service: Service, resources: Resources) -> None:
 
 async def run_worker_process(name: str, service: Service, resources: Resources) -> None:
     """Run the service's workers until SIGTERM, with health and metrics on the port."""
+    if not service.workers:
+        raise ConfigurationError(f"{name} has no workers to run; its API needs none")
     stop, up = asyncio.Event(), asyncio.Event()
     stop_on_signals(stop)
 
@@ -122,12 +145,16 @@ async def run_worker_process(name: str, service: Service, resources: Resources) 
             stop.set()
 
     host, port = resources.settings.host, resources.settings.port
-    routeless = replace(service, routers=())
-    async with _app(name, routeless, resources) as app, asyncio.TaskGroup() as group:
-        working = group.create_task(work())
-        await serve(app, host, port, stop, ready=lambda _: up.set())
-        if not up.is_set():
-            working.cancel()
+    async with _app(name, replace(service, routers=()), resources) as app:
+        working = asyncio.create_task(work())
+        try:
+            await serve(app, host, port, stop, ready=lambda _: up.set())
+        finally:
+            stop.set()
+            if not up.is_set():
+                working.cancel()
+            await asyncio.wait({working})
+        await working
 
 
 @asynccontextmanager
@@ -177,7 +204,7 @@ def make_secret_key(data_dir: Path) -> None:
     file = secret_key_file(data_dir)
     if file.exists():
         return
-    draft = file.with_name(f".secret-key-{os.getpid()}")
+    draft = file.with_name(f".secret-key-{secrets.token_hex(8)}")
     with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:
         handle.write(secrets.token_urlsafe(48))
         handle.flush()

@@ -1,0 +1,93 @@
+"""A service as a process: its commands, its secret key, what it says when it cannot start."""
+
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+
+from libs.common.process import (
+    ConfigurationError,
+    main,
+    make_secret_key,
+    read_secret_key,
+    secret_key_file,
+)
+from libs.common.runtime import Resources, Service
+from libs.common.settings import CommonSettings
+
+
+def no_service(_: Resources) -> Service:
+    raise AssertionError("nothing is built before the process is configured")
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HEADWAY_DATA_DIR", str(tmp_path))
+    for name in ("HEADWAY_DATABASE_URL", "HEADWAY_SECRET_KEY", "HEADWAY_LOG_LEVEL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_a_process_without_a_database_says_what_to_set(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for command in ("api", "worker", "migrate"):
+        assert main("ingest", no_service, [command]) == 2
+        assert "HEADWAY_DATABASE_URL is not set" in capsys.readouterr().err
+
+
+def test_a_mistyped_setting_stops_the_start(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HEADWAY_DATABSE_URL", "postgresql://somewhere")
+    assert main("ingest", no_service, ["api"]) == 2
+    assert "HEADWAY_DATABSE_URL" in capsys.readouterr().err
+
+
+def test_a_setting_out_of_range_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HEADWAY_PORT", "70000")
+    assert main("ingest", no_service, ["api"]) == 2
+    assert "port" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("service", "command"), [("funnel", "consumer"), ("funnel", "worker")])
+def test_funnel_calls_its_worker_consumer(service: str, command: str) -> None:
+    assert main(service, no_service, [command]) == 2
+
+
+def test_an_unknown_command_lists_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main("ingest", no_service, ["consumer"])
+    assert stopped.value.code == 2
+    assert "migrate" in capsys.readouterr().err
+
+
+def test_the_secret_key_is_the_setting_or_the_file(tmp_path: Path) -> None:
+    file = secret_key_file(tmp_path)
+    with pytest.raises(ConfigurationError, match=str(file)):
+        read_secret_key(CommonSettings(data_dir=tmp_path))
+    make_secret_key(tmp_path)
+    written = read_secret_key(CommonSettings(data_dir=tmp_path))
+    assert written == file.read_bytes()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    make_secret_key(tmp_path)
+    assert read_secret_key(CommonSettings(data_dir=tmp_path)) == written, "made once"
+    given = CommonSettings.model_validate({"data_dir": tmp_path, "secret_key": "k" * 32})
+    assert read_secret_key(given) == b"k" * 32
+
+
+def test_a_short_secret_key_is_refused(tmp_path: Path) -> None:
+    short = CommonSettings.model_validate({"data_dir": tmp_path, "secret_key": "k" * 31})
+    with pytest.raises(ConfigurationError, match="shorter than 32"):
+        read_secret_key(short)
+
+
+def test_starters_at_once_agree_on_one_secret_key(tmp_path: Path) -> None:
+    threads = [threading.Thread(target=make_secret_key, args=(tmp_path,)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [path.name for path in tmp_path.iterdir()] == ["secret-key"]
