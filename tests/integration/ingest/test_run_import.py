@@ -252,7 +252,7 @@ async def test_conflicts_of_an_import_are_kept(works: Works) -> None:
 
 
 async def test_bodies_are_private_files(works: Works) -> None:
-    await works.add(b"{}\n")
+    await works.files.receive(uuid7(works.clock), _stream(b"{}\n"), "identity")
     (file,) = works.folder.iterdir()
     assert file.stat().st_mode & 0o777 == 0o600
     assert works.folder.stat().st_mode & 0o777 == 0o700
