@@ -57,6 +57,16 @@ CONSUMER_RETRIES = Counter(
 CONSUMER_DEAD_LETTERS = Counter(
     "headway_consumer_dead_letters_total", "Records put aside, by reason.", ["group", "code"]
 )
+CONSUMER_FENCED = Counter(
+    "headway_consumer_fenced_total",
+    "Sessions ended because another process had taken a partition over.",
+    ["group"],
+)
+CONSUMER_STALLS = Counter(
+    "headway_consumer_stalls_total",
+    "Readers made anew because records waited and none came.",
+    ["group"],
+)
 CONSUMER_LAG_RECORDS = Gauge(
     "headway_consumer_lag_records", "Records appended and not yet committed.", ["group"]
 )
@@ -83,5 +93,8 @@ OUTBOX_PENDING_SECONDS = Gauge(
 )
 OUTBOX_PUBLISHED = Counter(
     "headway_outbox_published_total", "Rows published from the outbox.", ["schema"]
+)
+OUTBOX_REFUSED = Counter(
+    "headway_outbox_refused_total", "Rows that the log refused for their size.", ["schema"]
 )
 BUILD_INFO = Gauge("headway_build_info", "Always 1; the version is the label.", ["version"])

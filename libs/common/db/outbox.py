@@ -6,7 +6,7 @@ by state (`published_at IS NULL`), never for ids beyond the last one seen.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,7 +15,12 @@ from libs.common.db.database import driver
 from libs.common.eventlog.port import Headers, NewRecord
 
 SCHEMAS = ("funnel", "alerts")
-CHANNEL = "headway_outbox"
+KEEP_DAYS = 3
+"""Days for which published rows stay, for looking into what was sent."""
+AHEAD_DAYS = 7
+"""Days for which partitions are made in advance; later rows go to the default partition."""
+_UNFIT = str.maketrans("", "", "\0\x1f")
+"""What a header's name loses: PostgreSQL has no NUL in texts, and U+001F separates names here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +39,9 @@ class OutboxRow:
 class Pending:
     """An unpublished row, as the relay appends it."""
 
-    day: Any
+    day: date
     id: int
+    created_at: datetime
     topic: str
     record: NewRecord
 
@@ -44,17 +50,18 @@ _PUT = """INSERT INTO {schema}.outbox
         (tenant_id, topic, partition, record_key, value, header_names, header_values)
     SELECT tenant_id, topic, partition, record_key, value,
         string_to_array(names, chr(31)),
-        ARRAY(SELECT decode(v, 'hex') FROM unnest(string_to_array(contents, ',')) AS v)
+        ARRAY(SELECT v::bytea FROM unnest(string_to_array(contents, ',')) AS v)
     FROM unnest($1::text[], $2::text[], $3::int[], $4::bytea[], $5::bytea[], $6::text[],
         $7::text[]) AS t(tenant_id, topic, partition, record_key, value, names, contents)"""
-_NOTIFY = "SELECT pg_notify($1, $2)"
-_CLAIM = """SELECT day, id, topic, partition, record_key, value, header_names, header_values
+_CLAIM = """SELECT day, id, created_at, topic, partition, record_key, value,
+        header_names, header_values
     FROM {schema}.outbox WHERE published_at IS NULL ORDER BY id LIMIT $1"""
 _MARK = """UPDATE {schema}.outbox o SET published_at = now()
     FROM unnest($1::date[], $2::bigint[]) AS k(day, id)
     WHERE o.day = k.day AND o.id = k.id AND o.published_at IS NULL"""
 _NEWEST = "SELECT max(id) FROM {schema}.outbox WHERE published_at IS NULL"
 _UP_TO = """SELECT EXISTS (SELECT FROM {schema}.outbox WHERE published_at IS NULL AND id <= $1)"""
+_KEEP = "SELECT {schema}.keep_outbox($1, $2)"
 _OLDEST = """SELECT created_at FROM {schema}.outbox WHERE published_at IS NULL
     ORDER BY id LIMIT 1"""
 
@@ -66,19 +73,18 @@ def _sql(template: str, schema: str) -> str:
 
 
 async def put(tx: AsyncConnection, schema: str, rows: Sequence[OutboxRow]) -> None:
-    """Write rows in order, and wake the relay when the transaction commits."""
+    """Write rows; their ids follow their order."""
     if not rows:
         return
     columns = [list(column) for column in zip(*map(_columns, rows), strict=True)]
     conn = await driver(tx)
     await conn.execute(_sql(_PUT, schema), *columns)
-    await conn.execute(_NOTIFY, CHANNEL, schema)
 
 
 def _columns(row: OutboxRow) -> tuple[Any, ...]:
     """Headers travel as two texts: arrays of arrays would have to be of one length."""
-    names = "\x1f".join(name for name, _ in row.headers)
-    contents = ",".join(content.hex() for _, content in row.headers)
+    names = "\x1f".join(name.translate(_UNFIT) for name, _ in row.headers)
+    contents = ",".join(rf"\x{content.hex()}" for _, content in row.headers)
     return (row.tenant_id, row.topic, row.partition, row.key, row.value, names, contents)
 
 
@@ -89,9 +95,9 @@ async def claim(tx: AsyncConnection, schema: str, limit: int) -> Sequence[Pendin
 
 
 def _pending(row: Any) -> Pending:
-    day, id_, topic, partition, key, value, names, contents = row
+    day, id_, created_at, topic, partition, key, value, names, contents = row
     headers = tuple(zip(names, contents, strict=True))
-    return Pending(day, id_, topic, NewRecord(key, value, headers, partition))
+    return Pending(day, id_, created_at, topic, NewRecord(key, value, headers, partition))
 
 
 async def mark_published(tx: AsyncConnection, schema: str, rows: Sequence[Pending]) -> None:
@@ -115,3 +121,12 @@ async def oldest_pending_at(tx: AsyncConnection, schema: str) -> datetime | None
     """When the oldest waiting row was written."""
     found: datetime | None = await (await driver(tx)).fetchval(_sql(_OLDEST, schema))
     return found
+
+
+async def keep_partitions(tx: AsyncConnection, schema: str) -> Sequence[str]:
+    """Make the partitions of days to come, drop those of published days; what was changed.
+
+    The function belongs to the owner of the tables: the roles of processes cannot alter any.
+    """
+    rows = await (await driver(tx)).fetch(_sql(_KEEP, schema), AHEAD_DAYS, KEEP_DAYS)
+    return [row[0] for row in rows]

@@ -55,6 +55,11 @@ _ADVANCE = """UPDATE {schema}.positions p
     WHERE p.reader_group = $1 AND p.topic_id = k.topic_id AND p.partition = k.partition
         AND p.epoch = k.epoch AND p.next_offset = k.expected
     RETURNING 1"""
+_IDLE = """UPDATE {schema}.positions p SET idle_at = now()
+    FROM unnest($2::text[], $3::int[], $4::bigint[], $5::bigint[])
+        AS k(topic_id, partition, epoch, expected)
+    WHERE p.reader_group = $1 AND p.topic_id = k.topic_id AND p.partition = k.partition
+        AND p.epoch = k.epoch AND p.next_offset = k.expected"""
 _READ = """SELECT topic, partition, topic_id, next_offset, epoch FROM {schema}.positions
     WHERE reader_group = $1"""
 
@@ -105,8 +110,21 @@ async def advance(tx: AsyncConnection, schema: str, group: str, steps: Sequence[
         raise Fenced(f"{group} no longer holds every partition of the batch")
 
 
-async def read(tx: AsyncConnection, schema: str, group: str) -> Mapping[Partition, Claim]:
-    """Where a group stands, by partition."""
+async def mark_idle(tx: AsyncConnection, schema: str, group: str, claims: Sequence[Claim]) -> None:
+    """Say that nothing waits in these partitions, as far as they are still ours."""
+    ordered = sorted(claims, key=lambda claim: claim.partition)
+    columns: list[list[Any]] = [
+        [claim.topic_id for claim in ordered],
+        [claim.partition.number for claim in ordered],
+        [claim.epoch for claim in ordered],
+        [claim.next_offset for claim in ordered],
+    ]
+    if ordered:
+        await (await driver(tx)).execute(_sql(_IDLE, schema), group, *columns)
+
+
+async def read_all(tx: AsyncConnection, schema: str, group: str) -> Mapping[Partition, Claim]:
+    """Where a group stands, by partition, whoever holds it."""
     rows = await (await driver(tx)).fetch(_sql(_READ, schema), group)
     found = (Claim(Partition(r[0], r[1]), r[2], r[3], r[4]) for r in rows)
     return {held.partition: held for held in found}

@@ -1,79 +1,59 @@
 """The consumer loop: records to committed rows, once in effect, whatever fails.
 
-Each batch is one transaction that holds everything: what the handler writes, dead letters, and the
-positions, fenced by the epochs of all partitions in it. What fails is told apart: trouble of the
-infrastructure is retried in place and never costs a record; a record that can never succeed is
-found by halving the batch and put aside, within a budget; losing a partition ends the session.
+A session is one reader's life. It ends, and a new one begins, when partitions were lost to another
+process, when the reader got stuck or jumped, and when the log or the database is away. The loop
+itself ends when it is told to, or with an error that only an operator can mend.
 """
 
 import asyncio
-import random
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from typing import Protocol
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common import faults, metrics
 from libs.common.clock import Clock
-from libs.common.db import outbox, positions
+from libs.common.db import positions
 from libs.common.db.database import Database
-from libs.common.db.errors import is_transient
-from libs.common.db.positions import Claim, Fenced, Step
-from libs.common.eventlog import dead_letter
-from libs.common.eventlog.dead_letter import Budget, Buried, DeadLetterBudgetExhausted
+from libs.common.db.positions import Fenced
+from libs.common.eventlog.batch import Committer, Handler, LoopSettings, Poison, waits
+from libs.common.eventlog.dead_letter import Buried, DeadLetterBudgetExhausted
+from libs.common.eventlog.heartbeat import Heartbeat, ReaderBroken, Stalled, Watchdog
+from libs.common.eventlog.loop_claims import Claims, Hole, Skipped
 from libs.common.eventlog.port import (
     EventLog,
     LogUnavailable,
     OffsetOutOfRange,
     Partition,
+    PartitionEnds,
     Reader,
     Record,
-    TopicChanged,
 )
+from libs.common.retry import Backoff
 
-__all__ = ["Buried", "ConsumerLoop", "Handler", "LoopSettings", "Poison", "PositionLost"]
+__all__ = [
+    "Buried",
+    "ConsumerLoop",
+    "DeadLetterBudgetExhausted",
+    "Handler",
+    "LoopSettings",
+    "Poison",
+    "PositionLost",
+    "ReaderBroken",
+]
 log = structlog.get_logger()
-
-
-class Poison(Exception):
-    """A handler's word that a batch can never succeed as it is."""
+_DEFAULTS = LoopSettings()
 
 
 class PositionLost(Exception):
     """The log no longer keeps what comes next; an operator has to decide what that means."""
 
-
-class Stalled(Exception):
-    """Records wait and none comes: the reader has to be made anew."""
-
-
-class Handler(Protocol):
-    """What a consumer does with records.
-
-    `handle` runs inside the one transaction that also advances the positions; it may be called
-    again for the same records after a rollback, cut differently. It returns the records that it
-    cannot use, each with the reason. What it raises decides what happens: errors of the
-    infrastructure (`is_transient`) are retried, everything else is bisected.
-    """
-
-    async def handle(self, tx: AsyncConnection, records: Sequence[Record]) -> Sequence[Buried]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class LoopSettings:
-    """Sizes in records, times in seconds."""
-
-    max_records: int = 2_000
-    first_records: int = 500
-    target_seconds: float = 0.5
-    max_wait: float = 0.5
-    stall_seconds: float = 30
-    stalls: int = 3
-    max_backoff: float = 5
-    dead_letters: int = 1_000
-    dead_letter_window: float = 60
+    def __init__(self, group: str, partition: Partition, at: int, ends: PartitionEnds) -> None:
+        super().__init__(
+            f"{group} stands at {at} of {partition.topic}/{partition.number}, but the log keeps"
+            f" [{ends.start}, {ends.end}): what lies between is lost to it. Rebuild, or set the"
+            " position on purpose (docs/adr/0006-consumer-loop.md)"
+        )
+        self.partition, self.at, self.ends = partition, at, ends
 
 
 class ConsumerLoop:
@@ -89,232 +69,136 @@ class ConsumerLoop:
         member: str,
         handler: Handler,
         clock: Clock,
-        settings: LoopSettings = LoopSettings(),
+        settings: LoopSettings = _DEFAULTS,
     ) -> None:
         self.name = f"{group}-loop"
         self._log, self._database, self._schema = log, database, schema
         self._topics, self._group, self._member = topics, group, member
-        self._handler, self._clock, self._settings = handler, clock, settings
-        self._claims: dict[Partition, Claim] = {}
-        self._size = settings.first_records
-        self._budget = Budget(settings.dead_letters, settings.dead_letter_window)
-        self._stalls = 0
-        self._progress_at = self.beat_at = clock.monotonic()
+        self._clock, self._settings = clock, settings
+        self.heartbeat = Heartbeat(clock, 2 * settings.stall_seconds)
+        self._claims = Claims(log, database, schema, group, member)
+        self._committer = Committer(
+            database, schema, group, handler, clock, settings, self._claims, self.heartbeat
+        )
+        self._watchdog = Watchdog(settings.stall_seconds, settings.stalls)
+        self._backoff = Backoff(0.1, settings.max_backoff)
+        self._doubted: Hole | None = None
+        self._excused = 0.0
+        self._looked_at = clock.monotonic()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Read and commit until `stop`; raises what only an operator can mend."""
-        backoff = 0.1
         while not stop.is_set():
             try:
                 await self._session(stop)
-                backoff = 0.1
-            except (Fenced, Stalled) as error:
-                log.warning("consumer_session_ended", group=self._group, reason=str(error))
             except Exception as error:
-                if not _waits(error):
+                if not self._survives(error):
                     log.error("consumer_stopped", group=self._group, error=repr(error))
                     raise
-                log.warning("consumer_waits", group=self._group, error=repr(error))
-            await _pause(stop, backoff)
-            backoff = min(backoff * 2, self._settings.max_backoff)
+                log.warning("consumer_session_ended", group=self._group, error=repr(error))
+                self.heartbeat.beat()
+                await self._backoff.pause(stop)
 
     async def check(self) -> str | None:
-        """Readiness: whether the loop has turned lately."""
-        age = self._clock.monotonic() - self.beat_at
-        return f"no turn for {age:.0f} s" if age > 2 * self._settings.stall_seconds else None
+        """A check for readiness or liveness: whether the loop has turned lately."""
+        return await self.heartbeat.check()
+
+    def _survives(self, error: Exception) -> bool:
+        """Whether a new session may mend it."""
+        if isinstance(error, Fenced):
+            metrics.CONSUMER_FENCED.labels(self._group).inc()
+        if isinstance(error, Stalled):
+            metrics.CONSUMER_STALLS.labels(self._group).inc()
+        return isinstance(error, Fenced | Stalled | Skipped) or waits(error)
 
     async def _session(self, stop: asyncio.Event) -> None:
         """One reader's life: from joining the group until it is stopped or given up."""
         reader = self._log.reader(self._topics, self._group, self._member)
 
         async def assigned(partitions: Collection[Partition]) -> None:
-            await self._claim(reader, partitions)
+            await self._claims.take(partitions)
+            for partition in partitions:
+                reader.seek(partition, self._claims.at()[partition])
 
-        await reader.start(assigned, self._revoked)
-        self._progress_at = self._clock.monotonic()
+        async def revoked(partitions: Collection[Partition]) -> None:
+            self._claims.drop(partitions)
+
+        self._watchdog.restart()
         try:
+            await reader.start(assigned, revoked)
             while not stop.is_set():
-                self.beat_at = self._clock.monotonic()
-                records = await self._read(reader)
-                if records:
-                    await self._commit(records, stop)
-                    faults.hit("loop.before_report")
-                    await self._report(reader)
-                else:
-                    await self._watch()
+                await self._turn(reader, stop)
         finally:
             self._claims.clear()
             await reader.stop()
 
-    async def _read(self, reader: Reader) -> list[Record]:
+    async def _turn(self, reader: Reader, stop: asyncio.Event) -> None:
+        self.heartbeat.beat()
+        records = await self._fresh(await self._read(reader))
+        if records:
+            started = self._clock.monotonic()
+            await self._committer.commit(records, stop)
+            self._excuse(self._clock.monotonic() - started)
+            faults.hit("loop.before_report")
+            await self._report(reader)
+            self._backoff.reset()
+        if self._clock.monotonic() - self._looked_at >= self._settings.look_seconds:
+            await self._look()
+
+    def _excuse(self, seconds: float) -> None:
+        """The time of a long commit, an outage within it say, is not the reader's to answer for."""
+        self._excused += max(0.0, seconds - 2 * self._settings.target_seconds)
+
+    async def _read(self, reader: Reader) -> Sequence[Record]:
+        """A reader that does not even come back is as stuck as one that brings nothing."""
         wait = self._settings.max_wait
         try:
-            async with asyncio.timeout(wait + self._settings.stall_seconds):
-                records = await reader.read(self._size, wait)
+            async with asyncio.timeout(wait + self._settings.stall_seconds) as deadline:
+                records = await reader.read(self._committer.size, wait)
         except TimeoutError:
-            raise Stalled("the reader does not answer") from None
+            if not deadline.expired():
+                raise
+            self._watchdog.silent()
         except OffsetOutOfRange as error:
-            raise PositionLost(
-                f"{self._group} is at {error.offset} of {error.partition}, but the log keeps"
-                f" [{error.ends.start}, {error.ends.end}); records are lost to it: rebuild, or set"
-                " the position on purpose"
-            ) from error
-        return [r for r in records if Partition(r.topic, r.partition) in self._claims]
+            raise PositionLost(self._group, error.partition, error.offset, error.ends) from error
+        self._watchdog.answered()
+        return records
 
-    async def _claim(self, reader: Reader, partitions: Collection[Partition]) -> None:
-        """Take over partitions; readers are told where to go on from our own positions."""
-        for topic in {partition.topic for partition in partitions}:
-            topic_id, ends = await self._log.topic_id(topic), await self._log.ends(topic)
-            async with self._database.across_tenants() as tx:
-                for partition in sorted(p for p in partitions if p.topic == topic):
-                    self._claims[partition] = await positions.claim(
-                        tx, self._schema, self._group, partition, topic_id,
-                        start=ends[partition].start, owner=self._member,
-                    )  # fmt: skip
-        for partition in partitions:
-            reader.seek(partition, self._claims[partition].next_offset)
-
-    async def _revoked(self, partitions: Collection[Partition]) -> None:
-        for partition in partitions:
-            self._claims.pop(partition, None)
-
-    async def _commit(self, records: Sequence[Record], stop: asyncio.Event) -> None:
-        """Commit all of `records`, halving around what cannot be committed."""
-        pending = [list(records)]
-        while pending and not stop.is_set():
-            batch = pending.pop()
-            try:
-                await self._persist(batch, stop)
-            except (Fenced, DeadLetterBudgetExhausted, TopicChanged):
-                raise
-            except Exception as error:
-                if _waits(error):
-                    raise
-                if len(batch) > 1:
-                    middle = len(batch) // 2
-                    pending += [batch[middle:], batch[:middle]]
-                else:
-                    await self._bury(batch[0], error, stop)
-
-    async def _bury(self, record: Record, error: Exception, stop: asyncio.Event) -> None:
-        log.error("record_is_poison", group=self._group, error=repr(error), topic=record.topic,
-                  partition=record.partition, offset=record.offset)  # fmt: skip
-        code = "poison" if isinstance(error, Poison) else type(error).__name__
-        await self._persist([record], stop, Buried(record, code, str(error)))
-
-    async def _persist(
-        self, batch: Sequence[Record], stop: asyncio.Event, buried: Buried | None = None
-    ) -> None:
-        """One transaction, repeated while the infrastructure fails; its place is never lost."""
-        steps, backoff = self._steps(batch), 0.05
+    async def _fresh(self, records: Sequence[Record]) -> list[Record]:
+        """What is to be committed of it. A hole is believed when a second reader finds it too."""
         while True:
-            started = self._clock.monotonic()
             try:
-                await self._transact(batch, steps, buried)
-                break
-            except Exception as error:
-                if not _waits(error) or stop.is_set():
+                return self._claims.fresh(records)
+            except Skipped as error:
+                if error.hole != self._doubted:
+                    self._doubted = error.hole
                     raise
-                metrics.CONSUMER_RETRIES.labels(self._group).inc()
-                log.warning("batch_retried", group=self._group, error=repr(error))
-            await _pause(stop, backoff)
-            backoff = min(backoff * 2, self._settings.max_backoff)
-            if await self._is_committed(steps):
-                break
-        self._advanced(batch, steps, self._clock.monotonic() - started)
+                await self._believe(error.hole)
 
-    async def _transact(
-        self, batch: Sequence[Record], steps: Sequence[Step], poison: Buried | None
-    ) -> None:
-        async with self._database.across_tenants() as tx:
-            buried = [poison] if poison else await self._handler.handle(tx, batch)
-            if buried:
-                self._budget.spend(len(buried), self._clock.monotonic())
-                rows = dead_letter.rows(buried, self._group, self._clock.now())
-                await outbox.put(tx, self._schema, rows)
-            await positions.advance(tx, self._schema, self._group, steps)
-            faults.hit("loop.before_commit")
-        faults.hit("loop.after_commit")
-        for item in buried:
-            metrics.CONSUMER_DEAD_LETTERS.labels(self._group, item.code).inc()
-
-    async def _is_committed(self, steps: Sequence[Step]) -> bool:
-        """Whether a commit whose answer was lost has happened; raises `Fenced` if we are out."""
-        try:
-            async with self._database.across_tenants() as tx:
-                held = await positions.read(tx, self._schema, self._group)
-        except Exception as error:
-            if not _waits(error):
-                raise
-            return False
-        if any(held[s.claim.partition].epoch != s.claim.epoch for s in steps):
-            raise Fenced(f"{self._group} was taken over while the database did not answer")
-        return all(held[s.claim.partition].next_offset >= s.next_offset for s in steps)
-
-    def _steps(self, batch: Sequence[Record]) -> list[Step]:
-        last: dict[Partition, Record] = {}
-        for record in batch:
-            last[Partition(record.topic, record.partition)] = record
-        try:
-            return [Step(self._claims[p], r.offset + 1, r.appended_at) for p, r in last.items()]
-        except KeyError:
-            raise Fenced("a partition of the batch was revoked") from None
-
-    def _advanced(self, batch: Sequence[Record], steps: Sequence[Step], seconds: float) -> None:
-        for step in steps:
-            claim = step.claim
-            self._claims[claim.partition] = Claim(
-                claim.partition, claim.topic_id, step.next_offset, claim.epoch
-            )
-        self._size = _adapted(self._size, len(batch), seconds, self._settings)
-        self._progress_at, self._stalls = self._clock.monotonic(), 0
-        metrics.CONSUMER_RECORDS.labels(self._group).inc(len(batch))
-        metrics.CONSUMER_BATCH_SECONDS.labels(self._group).observe(seconds)
+    async def _believe(self, hole: Hole) -> None:
+        """Transactions and compaction leave holes; retention may only do so with an operator."""
+        ends = (await self._log.ends(hole.partition.topic))[hole.partition]
+        if hole.expected < ends.start:
+            raise PositionLost(self._group, hole.partition, hole.expected, ends)
+        log.warning("hole_in_log", group=self._group, partition=str(hole.partition),
+                    expected=hole.expected, found=hole.found)  # fmt: skip
+        self._claims.believe(hole)
 
     async def _report(self, reader: Reader) -> None:
         """For lag tools only: our own positions are what counts."""
         try:
-            await reader.report({p: claim.next_offset for p, claim in self._claims.items()})
+            await reader.report(self._claims.at())
         except LogUnavailable as error:
             log.info("positions_not_reported", group=self._group, error=str(error))
 
-    async def _watch(self) -> None:
-        """Nothing came: fine if nothing is there; else the reader is stuck."""
-        lag = await self._lag()
-        metrics.CONSUMER_LAG_RECORDS.labels(self._group).set(lag)
-        now = self._clock.monotonic()
-        if lag == 0:
-            self._progress_at, self._stalls = now, 0
-            return
-        if now - self._progress_at < self._settings.stall_seconds:
-            return
-        self._stalls += 1
-        if self._stalls > self._settings.stalls:
-            raise PositionLost(f"{self._group}: {lag} records wait and no reader brings them")
-        raise Stalled(f"{lag} records wait and none has come")
-
-    async def _lag(self) -> int:
+    async def _look(self) -> None:
+        """Now and then: how far behind are we, is a partition stuck, which ones are idle?"""
         ends = {p: e for topic in self._topics for p, e in (await self._log.ends(topic)).items()}
-        return sum(max(0, ends[p].end - c.next_offset) for p, c in self._claims.items())
-
-
-def _adapted(size: int, handled: int, seconds: float, settings: LoopSettings) -> int:
-    """The next batch's size: as many as fit into the target time."""
-    if seconds > settings.target_seconds:
-        return max(10, int(handled * settings.target_seconds / seconds))
-    if handled >= size and seconds < settings.target_seconds / 2:
-        return min(settings.max_records, size * 2)
-    return size
-
-
-def _waits(error: BaseException) -> bool:
-    return isinstance(error, LogUnavailable) or is_transient(error)
-
-
-async def _pause(stop: asyncio.Event, seconds: float) -> None:
-    """Wait with jitter, or until `stop`."""
-    delay = seconds * random.uniform(0.5, 1)  # noqa: S311  # jitter, not a secret
-    try:
-        await asyncio.wait_for(stop.wait(), delay)
-    except TimeoutError:
-        return
+        lags = self._claims.lags(ends)
+        now = self._looked_at = self._clock.monotonic()
+        behind = self._claims.seconds_behind(lags, self._clock.now())
+        metrics.CONSUMER_LAG_RECORDS.labels(self._group).set(sum(lags.values()))
+        metrics.CONSUMER_LAG_SECONDS.labels(self._group).set(max(0.0, behind))
+        async with self._database.across_tenants() as tx:
+            await positions.mark_idle(tx, self._schema, self._group, self._claims.idle(lags))
+        self._watchdog.look(lags, self._claims.at(), now - self._excused)

@@ -278,6 +278,42 @@ TABLES = (
         PRIMARY KEY (tenant_id, audit_id)
     )""",
 )
+KEEP_OUTBOX = """CREATE FUNCTION funnel.keep_outbox(ahead int, keep int) RETURNS SETOF text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
+DECLARE
+    today date := (now() AT TIME ZONE 'UTC')::date;
+    one date;
+    held record;
+    waiting boolean;
+BEGIN
+    IF ahead NOT BETWEEN 1 AND 31 OR keep NOT BETWEEN 1 AND 365 THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'ahead is 1 to 31 days, keep 1 to 365';
+    END IF;
+    FOR one IN SELECT today + n FROM generate_series(1, ahead) AS n LOOP
+        CONTINUE WHEN to_regclass('funnel.outbox_' || to_char(one, 'YYYYMMDD')) IS NOT NULL;
+        BEGIN
+            EXECUTE format(
+                'CREATE TABLE funnel.%I PARTITION OF funnel.outbox FOR VALUES FROM (%L) TO (%L)',
+                'outbox_' || to_char(one, 'YYYYMMDD'), one, one + 1);
+            RETURN NEXT 'made outbox_' || to_char(one, 'YYYYMMDD');
+        EXCEPTION WHEN check_violation THEN
+            NULL; -- the default partition has rows of that day already: they stay there
+        END;
+    END LOOP;
+    FOR held IN SELECT c.relname AS name
+        FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+        WHERE i.inhparent = 'funnel.outbox'::regclass AND c.relname ~ '^outbox_[0-9]{8}$'
+            AND to_date(right(c.relname, 8), 'YYYYMMDD') < today - keep
+    LOOP
+        EXECUTE format('SELECT EXISTS (SELECT FROM funnel.%I WHERE published_at IS NULL)',
+            held.name) INTO waiting;
+        CONTINUE WHEN waiting;
+        EXECUTE format('DROP TABLE funnel.%I', held.name);
+        RETURN NEXT 'dropped ' || held.name;
+    END LOOP;
+    DELETE FROM funnel.outbox_default WHERE day < today - keep AND published_at IS NOT NULL;
+END $$"""
 WALLED = (
     "events",
     "deals",
@@ -340,6 +376,9 @@ def upgrade() -> None:
             op.execute(statement)
     op.execute(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA funnel TO {worker_role('funnel')}")
     op.execute("GRANT USAGE ON ALL SEQUENCES IN SCHEMA funnel TO headway_funnel_api")
+    op.execute(KEEP_OUTBOX)
+    op.execute("REVOKE ALL ON FUNCTION funnel.keep_outbox FROM PUBLIC")
+    op.execute(f"GRANT EXECUTE ON FUNCTION funnel.keep_outbox TO {worker_role('funnel')}")
     for name, select in VIEWS.items():
         op.execute(view("funnel", name, select))
 

@@ -1,0 +1,253 @@
+"""One batch, one transaction: what the handler writes, dead letters and the fenced positions.
+
+What fails is told apart. The infrastructure (a lost connection, a deadlock, a timeout): the same
+work again, in place; after a few times in smaller pieces, since a batch may simply be too long for
+a timeout. A record that can never succeed: found by halving, put aside, within a budget. The rest,
+such as a statement that PostgreSQL does not understand, is nobody's record's fault and stops us.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import Protocol, runtime_checkable
+
+import asyncpg
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from libs.common import faults, metrics
+from libs.common.clock import Clock
+from libs.common.db import outbox, positions
+from libs.common.db.database import Database
+from libs.common.db.errors import is_data_error, is_transient, sqlstate
+from libs.common.db.positions import Fenced, Step
+from libs.common.eventlog import dead_letter
+from libs.common.eventlog.dead_letter import Budget, Buried, DeadLetterBudgetExhausted
+from libs.common.eventlog.heartbeat import Heartbeat
+from libs.common.eventlog.loop_claims import Claims
+from libs.common.eventlog.port import LogError, LogUnavailable, Record
+from libs.common.retry import Backoff
+
+log = structlog.get_logger()
+_LIMITS_EXCEEDED = "54"  # SQLSTATE class: a value too long for an index, too many columns
+
+
+class Poison(Exception):
+    """A handler's word that a batch can never succeed as it is."""
+
+
+class Handler(Protocol):
+    """What a consumer does with records.
+
+    `handle` runs inside the one transaction that also advances the positions; it may be called
+    again for the same records after a rollback, cut differently. It returns the records that it
+    cannot use, each with the reason. What it raises decides what happens (see the module); to
+    blame a record that it cannot name it raises `Poison` or whatever exception comes.
+    """
+
+    async def handle(self, tx: AsyncConnection, records: Sequence[Record]) -> Sequence[Buried]: ...
+
+
+@runtime_checkable
+class AfterCommit(Protocol):
+    """A handler that also wants to hear of commits, for what needs no transaction.
+
+    It has to be cheap and to stand being missed: after a crash nobody calls it.
+    """
+
+    async def committed(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class LoopSettings:
+    """Sizes in records, times in seconds.
+
+    A batch is what is there when the one before has been committed: nothing waits for it to fill,
+    so it is small while little comes and grows with the load, up to what fits `target_seconds`.
+    `max_wait` only bounds how long an idle loop waits before it looks around. Dead letters with
+    `expected_codes` speak of the sender's data and never of our own bugs: no budget limits them.
+    """
+
+    max_records: int = 2_000
+    first_records: int = 500
+    target_seconds: float = 0.5
+    max_wait: float = 0.5
+    tries: int = 3
+    max_backoff: float = 5
+    look_seconds: float = 5
+    stall_seconds: float = 30
+    stalls: int = 3
+    dead_letters: int = 1_000
+    dead_letter_window: float = 60
+    expected_codes: frozenset[str] = frozenset({"conflict", "unknown_tenant"})
+
+
+class _Repeated(Exception):
+    """A batch that failed as often as it may at its size."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    records: Sequence[Record]
+    attempts: int = 1
+    """Transactions that these records have been in, this one included."""
+
+    def halves(self) -> list["_Piece"]:
+        """The later half first, as a stack wants it."""
+        middle = len(self.records) // 2
+        parts = (self.records[middle:], self.records[:middle])
+        return [_Piece(part, self.attempts + 1) for part in parts]
+
+
+class Committer:
+    """Commits batches for one consumer; keeps the batch size and the budget of dead letters."""
+
+    def __init__(
+        self,
+        database: Database,
+        schema: str,
+        group: str,
+        handler: Handler,
+        clock: Clock,
+        settings: LoopSettings,
+        claims: Claims,
+        heartbeat: Heartbeat,
+    ) -> None:
+        self._database, self._schema, self._group = database, schema, group
+        self._handler, self._clock, self._settings = handler, clock, settings
+        self._claims, self._heartbeat = claims, heartbeat
+        self._budget = Budget(settings.dead_letters, settings.dead_letter_window)
+        self.size = settings.first_records
+
+    async def commit(self, records: Sequence[Record], stop: asyncio.Event) -> None:
+        """Commit all of `records` in order, in pieces where one transaction will not do."""
+        pending = [_Piece(records)]
+        while pending and not stop.is_set():
+            piece = pending.pop()
+            try:
+                await self._persist(piece, stop)
+            except Exception as error:
+                if not _blames_a_record(error):
+                    raise
+                if len(piece.records) > 1:
+                    pending += piece.halves()
+                else:
+                    await self._bury(piece, error, stop)
+
+    async def _bury(self, piece: _Piece, error: Exception, stop: asyncio.Event) -> None:
+        record = piece.records[0]
+        log.error("record_is_poison", group=self._group, error=repr(error), topic=record.topic,
+                  partition=record.partition, offset=record.offset)  # fmt: skip
+        code = "poison" if isinstance(error, Poison) else type(error).__name__
+        await self._persist(piece, stop, Buried(record, code, str(error)))
+
+    async def _persist(
+        self, piece: _Piece, stop: asyncio.Event, poison: Buried | None = None
+    ) -> None:
+        """One transaction, repeated while the infrastructure fails; its place is never lost.
+
+        A single record is repeated for as long as it takes: trouble is no reason to give it up.
+        """
+        steps, backoff = (
+            self._claims.steps(piece.records),
+            Backoff(0.05, self._settings.max_backoff),
+        )
+        for attempt in count(1):
+            started = self._clock.monotonic()
+            try:
+                buried = await self._transact(piece, steps, poison)
+                break
+            except Exception as error:
+                if not waits(error) or stop.is_set():
+                    raise
+                buried = ()
+                if await self._committed_unheard(steps, error, backoff, stop):
+                    break
+                if len(piece.records) > 1 and attempt >= self._settings.tries:
+                    raise _Repeated from error
+        await self._advanced(piece, steps, buried, self._clock.monotonic() - started)
+
+    async def _transact(
+        self, piece: _Piece, steps: Sequence[Step], poison: Buried | None
+    ) -> Sequence[Buried]:
+        async with self._database.across_tenants() as tx:
+            buried = [poison] if poison else await self._handler.handle(tx, piece.records)
+            if buried:
+                self._budget.check(self._unexpected(buried), self._clock.monotonic())
+                now = self._clock.now()
+                rows = dead_letter.rows(buried, self._group, now, piece.attempts)
+                await outbox.put(tx, self._schema, rows)
+            await positions.advance(tx, self._schema, self._group, steps)
+            faults.hit("loop.before_commit")
+        faults.hit("loop.after_commit")
+        return buried
+
+    def _unexpected(self, buried: Sequence[Buried]) -> int:
+        return sum(item.code not in self._settings.expected_codes for item in buried)
+
+    async def _committed_unheard(
+        self, steps: Sequence[Step], error: Exception, backoff: Backoff, stop: asyncio.Event
+    ) -> bool:
+        """Wait, then ask whether a commit whose answer was lost has happened after all.
+
+        Raises `Fenced` if somebody else has our place by then. While nobody answers: no; should it
+        have happened, the next attempt finds the position moved and is fenced.
+        """
+        metrics.CONSUMER_RETRIES.labels(self._group).inc()
+        log.warning("batch_retried", group=self._group, error=repr(error))
+        await backoff.pause(stop)
+        self._heartbeat.beat()
+        try:
+            async with self._database.across_tenants() as tx:
+                held = await positions.read_all(tx, self._schema, self._group)
+        except Exception as unanswered:
+            if not waits(unanswered):
+                raise
+            return False
+        now = [held.get(step.claim.partition) for step in steps]
+        if any(h is None or h.epoch != s.claim.epoch for h, s in zip(now, steps, strict=True)):
+            raise Fenced(f"{self._group} was taken over while the database did not answer")
+        return all(h and h.next_offset == s.next_offset for h, s in zip(now, steps, strict=True))
+
+    async def _advanced(
+        self, piece: _Piece, steps: Sequence[Step], buried: Sequence[Buried], seconds: float
+    ) -> None:
+        """The transaction is committed: everything outside of it follows."""
+        self._claims.advanced(steps)
+        self._budget.spend(self._unexpected(buried), self._clock.monotonic())
+        self.size = adapted(self.size, len(piece.records), seconds, self._settings)
+        self._heartbeat.beat()
+        metrics.CONSUMER_RECORDS.labels(self._group).inc(len(piece.records))
+        metrics.CONSUMER_BATCH_SECONDS.labels(self._group).observe(seconds)
+        for item in buried:
+            metrics.CONSUMER_DEAD_LETTERS.labels(self._group, item.code).inc()
+        if isinstance(self._handler, AfterCommit):
+            await self._handler.committed()
+
+
+def adapted(size: int, handled: int, seconds: float, settings: LoopSettings) -> int:
+    """The next batch's size: as many as fit into the target time."""
+    if seconds > settings.target_seconds:
+        return max(10, min(size, int(handled * settings.target_seconds / seconds)))
+    if handled >= size and seconds < settings.target_seconds / 2:
+        return min(settings.max_records, size * 2)
+    return size
+
+
+def waits(error: BaseException) -> bool:
+    """Whether the infrastructure is at fault, so that the same work may succeed later."""
+    return isinstance(error, LogUnavailable) or is_transient(error)
+
+
+def _blames_a_record(error: Exception) -> bool:
+    """Whether the batch failed for what is in it, rather than for how we or the schema are."""
+    if isinstance(error, Fenced | DeadLetterBudgetExhausted | LogError):
+        return False
+    if is_data_error(error):
+        return True
+    state = sqlstate(error)
+    if state is not None:
+        return state.startswith(_LIMITS_EXCEEDED)
+    return not isinstance(error, SQLAlchemyError | asyncpg.InterfaceError)
