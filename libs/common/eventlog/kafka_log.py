@@ -1,0 +1,142 @@
+"""The log on Apache Kafka (4.x), through aiokafka."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from libs.common.eventlog.kafka_metadata import TopicsRequest, described
+from libs.common.eventlog.kafka_producer import Producer
+from libs.common.eventlog.kafka_reader import KafkaReader
+from libs.common.eventlog.placing import MAX_RECORD_BYTES, place
+from libs.common.eventlog.port import (
+    LogUnavailable,
+    NewRecord,
+    Partition,
+    PartitionEnds,
+    TopicConfig,
+    UnknownTopic,
+)
+
+DEADLINE = 1.5
+SESSION = 30.0
+REPLICAS = 3
+"""Copies of each partition, where there are as many brokers."""
+_DAY_MS = 86_400_000
+
+
+class KafkaLog:
+    """Implements `EventLog`. `deadline` and `session` in seconds."""
+
+    def __init__(
+        self,
+        servers: Sequence[str],
+        client_id: str,
+        deadline: float = DEADLINE,
+        session: float = SESSION,
+    ) -> None:
+        self.servers, self._client_id = list(servers), client_id
+        self._producer = Producer(servers, client_id, deadline)
+        self._session = session
+        self._lookup: Any = None
+        self._partitions: dict[str, int] = {}
+        self._starting = asyncio.Lock()
+
+    async def start(self) -> None:
+        await self._client()
+
+    async def stop(self) -> None:
+        await self._producer.stop()
+        if self._lookup is not None:
+            lookup, self._lookup = self._lookup, None
+            with suppress(KafkaError, OSError, TimeoutError):
+                await asyncio.wait_for(lookup.stop(), 5)
+
+    async def _client(self) -> Any:
+        """A consumer of nothing, for questions about topics."""
+        async with self._starting:
+            if self._lookup is None:
+                lookup = AIOKafkaConsumer(
+                    bootstrap_servers=self.servers, client_id=self._client_id,
+                    enable_auto_commit=False, auto_offset_reset="none", group_id=None,
+                    request_timeout_ms=10_000,
+                )  # fmt: skip
+                try:
+                    await asyncio.wait_for(lookup.start(), 10)
+                except (KafkaError, OSError, TimeoutError) as error:
+                    with suppress(KafkaError, OSError, TimeoutError):
+                        await asyncio.wait_for(lookup.stop(), 5)
+                    raise LogUnavailable(f"{type(error).__name__}: {error}") from error
+                self._lookup = lookup
+        return self._lookup
+
+    async def create_topics(self, topics: Sequence[TopicConfig]) -> None:
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.servers, client_id=self._client_id)
+        try:
+            await asyncio.wait_for(admin.start(), 10)
+            brokers = len((await self._client())._client.cluster.brokers())
+            copies = min(REPLICAS, brokers)
+            response = await admin.create_topics([_new(topic, copies) for topic in topics])
+            for name, code, *_ in response.topic_errors:
+                error = for_code(code)
+                if code and error is not TopicAlreadyExistsError:
+                    raise error(name)
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise LogUnavailable(f"{type(error).__name__}: {error}") from error
+        finally:
+            with suppress(KafkaError, OSError, TimeoutError):
+                await asyncio.wait_for(admin.close(), 5)
+
+    async def append(self, topic: str, records: Sequence[NewRecord]) -> Sequence[tuple[int, int]]:
+        if not records:
+            return []
+        if topic not in self._partitions:
+            self._partitions[topic] = (await self._described(topic))[1]
+        return await self._producer.send(topic, place(records, self._partitions[topic]), records)
+
+    async def topic_id(self, topic: str) -> str:
+        return (await self._described(topic))[0]
+
+    async def _described(self, topic: str) -> tuple[str, int]:
+        client = (await self._client())._client  # no public way to a topic's id
+        try:
+            node = client.get_random_node()
+            response = await asyncio.wait_for(client.send(node, TopicsRequest([topic])), 10)
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise LogUnavailable(f"{type(error).__name__}: {error}") from error
+        found = described(response)
+        if topic not in found:
+            raise UnknownTopic(topic)
+        return found[topic]
+
+    async def ends(self, topic: str) -> Mapping[Partition, PartitionEnds]:
+        _, partitions = await self._described(topic)
+        lookup = await self._client()
+        places = [TopicPartition(topic, n) for n in range(partitions)]
+        try:
+            async with asyncio.timeout(10):
+                await lookup._client.add_topic(topic)  # its leaders must be known
+                starts = await lookup.beginning_offsets(places)
+                ends = await lookup.end_offsets(places)
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise LogUnavailable(f"{type(error).__name__}: {error}") from error
+        return {Partition(topic, p.partition): PartitionEnds(starts[p], ends[p]) for p in places}
+
+    def reader(self, topics: Sequence[str], group: str, member: str) -> KafkaReader:
+        return KafkaReader(self, topics, group, member, self._session)
+
+
+def _new(topic: TopicConfig, copies: int) -> Any:
+    keep = -1 if topic.retention_days is None else int(topic.retention_days * _DAY_MS)
+    configs = {
+        "cleanup.policy": "compact" if topic.compact else "delete",
+        "retention.ms": str(keep),
+        "retention.bytes": str(topic.retention_bytes or -1),
+        "message.timestamp.type": "LogAppendTime",
+        "max.message.bytes": str(MAX_RECORD_BYTES + 64 * 1024),
+    }
+    return NewTopic(topic.name, topic.partitions, copies, topic_configs=configs)
