@@ -13,8 +13,9 @@ from sqlalchemy import make_url
 from libs.common.db.embedded import EmbeddedPostgres
 from libs.common.db.migrate import migrate
 from libs.common.db.urls import with_database
+from libs.common.testing.kafka import KafkaBroker, KafkaMissing
 
-__all__ = ["database_url", "postgres_server_url", "template_url"]
+__all__ = ["database_url", "kafka_server", "postgres_server_url", "template_url"]
 
 _FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off",
          "max_connections": "300", "shared_buffers": "256MB"}  # fmt: skip
@@ -33,6 +34,26 @@ def postgres_server_url() -> Iterator[str]:
             yield server.url("postgres")
         finally:
             server.stop()
+
+
+@pytest.fixture(scope="session")
+def kafka_server() -> Iterator[str]:
+    """`host:port` of a real broker; without one, tests are skipped, and fail where `CI=true`."""
+    if external := os.environ.get("HEADWAY_TEST_KAFKA"):
+        yield external
+        return
+    with tempfile.TemporaryDirectory(prefix="hwk") as folder:
+        broker = KafkaBroker(Path(folder))
+        try:
+            broker.start()
+        except KafkaMissing as missing:
+            if os.environ.get("CI") == "true":
+                pytest.fail(str(missing))
+            pytest.skip(str(missing))
+        try:
+            yield broker.server
+        finally:
+            broker.kill()
 
 
 @pytest.fixture(scope="session")
