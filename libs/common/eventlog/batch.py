@@ -12,30 +12,23 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Protocol, runtime_checkable
 
-import asyncpg
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common import faults, metrics
 from libs.common.clock import Clock
 from libs.common.db import outbox, positions
 from libs.common.db.database import Database
-from libs.common.db.errors import is_data_error, is_transient, sqlstate
 from libs.common.db.positions import Fenced, Step
 from libs.common.eventlog import dead_letter
-from libs.common.eventlog.dead_letter import Budget, Buried, DeadLetterBudgetExhausted
+from libs.common.eventlog.dead_letter import Budget, Buried
 from libs.common.eventlog.heartbeat import Heartbeat
 from libs.common.eventlog.loop_claims import Claims
-from libs.common.eventlog.port import LogError, LogUnavailable, Record
+from libs.common.eventlog.loop_errors import blames_a_record, code_of, reason, waits
+from libs.common.eventlog.port import Record
 from libs.common.retry import Backoff
 
 log = structlog.get_logger()
-_LIMITS_EXCEEDED = "54"  # SQLSTATE class: a value too long for an index, too many columns
-
-
-class Poison(Exception):
-    """A handler's word that a batch can never succeed as it is."""
 
 
 class Handler(Protocol):
@@ -129,7 +122,7 @@ class Committer:
             try:
                 await self._persist(piece, stop)
             except Exception as error:
-                if not _blames_a_record(error):
+                if not blames_a_record(error):
                     raise
                 if len(piece.records) > 1:
                     pending += piece.halves()
@@ -138,10 +131,9 @@ class Committer:
 
     async def _bury(self, piece: _Piece, error: Exception, stop: asyncio.Event) -> None:
         record = piece.records[0]
-        log.error("record_is_poison", group=self._group, error=repr(error), topic=record.topic,
+        log.error("record_is_poison", group=self._group, error=reason(error), topic=record.topic,
                   partition=record.partition, offset=record.offset)  # fmt: skip
-        code = "poison" if isinstance(error, Poison) else type(error).__name__
-        await self._persist(piece, stop, Buried(record, code, str(error)))
+        await self._persist(piece, stop, Buried(record, code_of(error), reason(error)))
 
     async def _persist(
         self, piece: _Piece, stop: asyncio.Event, poison: Buried | None = None
@@ -172,14 +164,16 @@ class Committer:
     async def _transact(
         self, piece: _Piece, steps: Sequence[Step], poison: Buried | None
     ) -> Sequence[Buried]:
+        """Positions first: who has lost a partition learns it before any work, and who takes one
+        over waits for the row until we are done."""
         async with self._database.across_tenants() as tx:
+            await positions.advance(tx, self._schema, self._group, steps)
             buried = [poison] if poison else await self._handler.handle(tx, piece.records)
             if buried:
                 self._budget.check(self._unexpected(buried), self._clock.monotonic())
                 now = self._clock.now()
                 rows = dead_letter.rows(buried, self._group, now, piece.attempts)
                 await outbox.put(tx, self._schema, rows)
-            await positions.advance(tx, self._schema, self._group, steps)
             faults.hit("loop.before_commit")
         faults.hit("loop.after_commit")
         return buried
@@ -196,7 +190,7 @@ class Committer:
         have happened, the next attempt finds the position moved and is fenced.
         """
         metrics.CONSUMER_RETRIES.labels(self._group).inc()
-        log.warning("batch_retried", group=self._group, error=repr(error))
+        log.warning("batch_retried", group=self._group, error=reason(error))
         await backoff.pause(stop)
         self._heartbeat.beat()
         try:
@@ -234,20 +228,3 @@ def adapted(size: int, handled: int, seconds: float, settings: LoopSettings) -> 
     if handled >= size and seconds < settings.target_seconds / 2:
         return min(settings.max_records, size * 2)
     return size
-
-
-def waits(error: BaseException) -> bool:
-    """Whether the infrastructure is at fault, so that the same work may succeed later."""
-    return isinstance(error, LogUnavailable) or is_transient(error)
-
-
-def _blames_a_record(error: Exception) -> bool:
-    """Whether the batch failed for what is in it, rather than for how we or the schema are."""
-    if isinstance(error, Fenced | DeadLetterBudgetExhausted | LogError):
-        return False
-    if is_data_error(error):
-        return True
-    state = sqlstate(error)
-    if state is not None:
-        return state.startswith(_LIMITS_EXCEEDED)
-    return not isinstance(error, SQLAlchemyError | asyncpg.InterfaceError)

@@ -15,10 +15,11 @@ from libs.common.clock import Clock
 from libs.common.db import positions
 from libs.common.db.database import Database
 from libs.common.db.positions import Fenced
-from libs.common.eventlog.batch import Committer, Handler, LoopSettings, Poison, waits
+from libs.common.eventlog.batch import Committer, Handler, LoopSettings
 from libs.common.eventlog.dead_letter import Buried, DeadLetterBudgetExhausted
 from libs.common.eventlog.heartbeat import Heartbeat, ReaderBroken, Stalled, Watchdog
 from libs.common.eventlog.loop_claims import Claims, Hole, Skipped
+from libs.common.eventlog.loop_errors import Poison, reason, waits
 from libs.common.eventlog.port import (
     EventLog,
     LogUnavailable,
@@ -93,9 +94,9 @@ class ConsumerLoop:
                 await self._session(stop)
             except Exception as error:
                 if not self._survives(error):
-                    log.error("consumer_stopped", group=self._group, error=repr(error))
+                    log.error("consumer_stopped", group=self._group, error=reason(error))
                     raise
-                log.warning("consumer_session_ended", group=self._group, error=repr(error))
+                log.warning("consumer_session_ended", group=self._group, error=reason(error))
                 self.heartbeat.beat()
                 await self._backoff.pause(stop)
 

@@ -15,10 +15,10 @@ from libs.common import faults, metrics
 from libs.common.clock import Clock
 from libs.common.db import outbox
 from libs.common.db.database import Database
-from libs.common.db.errors import is_transient
 from libs.common.db.leases import Lease
 from libs.common.db.outbox import Pending
-from libs.common.eventlog.port import EventLog, LogUnavailable, RecordTooLarge
+from libs.common.eventlog.loop_errors import reason, waits
+from libs.common.eventlog.port import EventLog, RecordTooLarge
 from libs.common.retry import Backoff
 
 log = structlog.get_logger()
@@ -71,10 +71,10 @@ class OutboxRelay:
                     await self._rest(stop)
                 backoff.reset()
             except Exception as error:
-                if not isinstance(error, LogUnavailable | LeaseExpired) and not is_transient(error):
-                    log.error("relay_stopped", schema=self._schema, error=repr(error))
+                if not isinstance(error, LeaseExpired) and not waits(error):
+                    log.error("relay_stopped", schema=self._schema, error=reason(error))
                     raise
-                log.warning("relay_waits", schema=self._schema, error=repr(error))
+                log.warning("relay_waits", schema=self._schema, error=reason(error))
                 await backoff.pause(stop)
         await self._release()
 
@@ -125,9 +125,9 @@ class OutboxRelay:
             async with self._database.across_tenants() as tx:
                 changes = await outbox.keep_partitions(tx, self._schema)
         except Exception as error:
-            if not is_transient(error):
+            if not waits(error):
                 raise
-            log.warning("outbox_partitions_later", schema=self._schema, error=repr(error))
+            log.warning("outbox_partitions_later", schema=self._schema, error=reason(error))
         else:
             for change in changes:
                 log.info("outbox_partition", schema=self._schema, change=change)
@@ -174,9 +174,9 @@ class OutboxRelay:
             async with self._database.across_tenants() as tx:
                 await self._lease.release(tx)
         except Exception as error:
-            if not is_transient(error):
+            if not waits(error):
                 raise
-            log.info("lease_not_released", schema=self._schema, error=repr(error))
+            log.info("lease_not_released", schema=self._schema, error=reason(error))
 
 
 def _by_topic(rows: Sequence[Pending]) -> Mapping[str, Sequence[Pending]]:
