@@ -51,6 +51,7 @@ class Database:
             pool_pre_ping=True,
             pool_recycle=1800,
             pool_timeout=pool_timeout,
+            json_deserializer=_as_text,
             connect_args={
                 "server_settings": _settings(role, statement_timeout),
                 "timeout": CONNECT_TIMEOUT,
@@ -120,6 +121,11 @@ class Database:
 _CONNECT_ERRORS = (OSError, PoolTimeoutError, DBAPIError, asyncpg.PostgresError)  # and timeouts
 _SET_TENANT = text("SELECT set_config('app.tenant', :tenant, true)")
 _SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+
+
+def _as_text(json: str) -> str:
+    """JSON comes back as its text, as it was stored; who reads it decides how to decode it."""
+    return json
 
 
 def _settings(role: str, statement_timeout: float) -> dict[str, str]:

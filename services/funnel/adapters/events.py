@@ -8,6 +8,7 @@ from typing import Any
 from libs.common.contracts.catalogue import parse
 from services.funnel.adapters.bulk import insert, transposed
 from services.funnel.app.model import DealKey, EventKey, Held, Incoming, Kept, RefKey
+from services.funnel.domain.context import describes
 from services.funnel.domain.model import FoldEvent
 
 _COLUMNS = {
@@ -88,6 +89,12 @@ async def subject_events(conn: Any, subjects: Collection[RefKey]) -> dict[RefKey
     for kept in _kept(await conn.fetch(_SUBJECTS, *transposed(sorted(subjects), 3))):
         found[kept.ref].append(kept)
     return found
+
+
+async def describing_events(conn: Any, refs: Collection[RefKey]) -> dict[RefKey, list[Kept]]:
+    """What says what accounts and users are; not what was done with them, such as a call."""
+    found = await subject_events(conn, refs)
+    return {ref: [k for k in kept if describes(k.event)] for ref, kept in found.items()}
 
 
 async def deal_events(conn: Any, deals: Collection[DealKey]) -> dict[DealKey, list[Kept]]:

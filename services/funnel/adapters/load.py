@@ -5,7 +5,7 @@ from collections.abc import Collection
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common.db.database import driver
-from services.funnel.adapters.events import deal_events, subject_events
+from services.funnel.adapters.events import deal_events, describing_events
 from services.funnel.adapters.groups import groups_of
 from services.funnel.adapters.tenants import catalogue_of
 from services.funnel.app.model import Catalogue
@@ -28,7 +28,7 @@ async def load_inputs(tx: AsyncConnection, tenant_id: str, refs: Collection[Ref]
     """The tenant's side of a fold, with the context events of `refs`."""
     conn = await driver(tx)
     currency, catalogue = await catalogue_of(conn, tenant_id)
-    found = await subject_events(conn, [(tenant_id, *ref) for ref in refs])
+    found = await describing_events(conn, [(tenant_id, *ref) for ref in refs])
     context = {(kind, id_): [k.event for k in kept] for (_, kind, id_), kept in found.items()}
     return Inputs(currency, catalogue.pipelines, context)
 

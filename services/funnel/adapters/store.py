@@ -100,9 +100,12 @@ class PostgresStore:
 
     async def context_of(self, refs: Collection[RefKey]) -> Mapping[str, Mapping[Ref, list[Kept]]]:
         found: dict[str, dict[Ref, list[Kept]]] = {}
-        for (tenant_id, kind, id_), kept in (await self.subject_events(refs)).items():
-            found.setdefault(tenant_id, {})[kind, id_] = kept
+        for (tenant_id, *ref), kept in (await self._described(refs)).items():
+            found.setdefault(tenant_id, {})[ref[0], ref[1]] = kept
         return found
+
+    async def _described(self, refs: Collection[RefKey]) -> Mapping[RefKey, list[Kept]]:
+        return await events.describing_events(await self._open(), refs)
 
     async def states_of(self, keys: Collection[DealKey]) -> Mapping[DealKey, DealState]:
         return await deals.states_of(await self._open(), self._current(keys))

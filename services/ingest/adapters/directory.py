@@ -9,8 +9,8 @@ from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common.clock import Clock
+from libs.common.db import audit
 from libs.common.db.database import Database
-from services.ingest.adapters import audit
 from services.ingest.app.directory import IdTaken, KeyInfo, NewKeyRow, Tenant
 
 _TENANT = """tenant_id, name, timezone, currency, fiscal_year_start_month, week_start, sandbox,
@@ -58,6 +58,7 @@ class Directory:
                 raise IdTaken(tenant.tenant_id)
             await audit.record(
                 tx,
+                "ingest",
                 self._clock,
                 tenant.tenant_id,
                 actor,
@@ -105,6 +106,7 @@ class Directory:
         before = asdict(key)
         await audit.record(
             tx,
+            "ingest",
             self._clock,
             tenant_id,
             actor,
@@ -129,7 +131,14 @@ async def insert_key(tx: AsyncConnection, clock: Clock, key: NewKeyRow, actor: s
     }
     await tx.execute(_INSERT_KEY, values)
     await audit.record(
-        tx, clock, key.tenant_id, actor, "api_key.created", info.key_id, after=asdict(info)
+        tx,
+        "ingest",
+        clock,
+        key.tenant_id,
+        actor,
+        "api_key.created",
+        info.key_id,
+        after=asdict(info),
     )
 
 

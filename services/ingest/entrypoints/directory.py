@@ -13,11 +13,11 @@ from libs.common.web.auth import (
     require,
     require_operator,
 )
+from libs.common.web.commands import command, documented
 from libs.common.web.cursors import Cursors
 from libs.common.web.errors import Conflict, ErrorItem, Invalid, NotFound, NotSupportedYet
 from libs.common.web.pages import Limit
 from services.ingest.app.directory import IdTaken, KeyInfo, NewKeyRow, Tenant
-from services.ingest.entrypoints.commands import command, documented
 from services.ingest.entrypoints.schemas import CreateKey, CreateTenant
 from services.ingest.entrypoints.state import IngestState, ingest_of
 

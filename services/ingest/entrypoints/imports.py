@@ -8,6 +8,9 @@ from uuid import UUID
 import orjson
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import StreamingResponse
+from starlette.requests import ClientDisconnect
+
+from libs.common.ids import uuid7
 from libs.common.web.auth import Principal, require
 from libs.common.web.cursors import Cursors
 from libs.common.web.errors import (
@@ -20,9 +23,6 @@ from libs.common.web.errors import (
     UnsupportedMedia,
 )
 from libs.common.web.pages import Limit
-from starlette.requests import ClientDisconnect
-
-from libs.common.ids import uuid7
 from services.ingest.adapters import imports as sql
 from services.ingest.app.imports import (
     BadUpload,

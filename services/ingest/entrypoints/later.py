@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
+
 from libs.common.web.auth import Principal, require
 from libs.common.web.errors import NotSupportedYet
 

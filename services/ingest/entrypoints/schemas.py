@@ -3,10 +3,10 @@
 from typing import Annotated, Literal
 from zoneinfo import available_timezones
 
-from libs.common.web.auth import SCOPES
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from libs.common.contracts.values import Currency, Instant, clean_text
+from libs.common.web.auth import SCOPES
 
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 TenantId = Annotated[

@@ -371,7 +371,7 @@ def upgrade() -> None:
     for table in WALLED:
         for statement in tenant_wall("funnel", table):
             op.execute(statement)
-    for table in ("positions", "leases"):
+    for table in ("positions", "leases", "watermarks"):
         for statement in worker_table("funnel", table):
             op.execute(statement)
     op.execute(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA funnel TO {worker_role('funnel')}")

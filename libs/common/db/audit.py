@@ -9,15 +9,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from libs.common.clock import Clock
 from libs.common.ids import uuid7
 
-_INSERT = text("""
-    INSERT INTO ingest.audit (tenant_id, audit_id, at, actor, action, object, before, after)
-    VALUES (:tenant_id, :audit_id, :at, :actor, :action, :object, CAST(:before AS json),
-        CAST(:after AS json))
-""")
+SCHEMAS = ("ingest", "funnel", "alerts", "reporting")
+_INSERTS = {
+    schema: text(f"""
+        INSERT INTO {schema}.audit (tenant_id, audit_id, at, actor, action, object, before, after)
+        VALUES (:tenant_id, :audit_id, :at, :actor, :action, :object, CAST(:before AS json),
+            CAST(:after AS json))
+    """)  # noqa: S608  # a constant of this module
+    for schema in SCHEMAS
+}
 
 
 async def record(
     tx: AsyncConnection,
+    schema: str,
     clock: Clock,
     tenant_id: str,
     actor: str,
@@ -38,7 +43,7 @@ async def record(
         "before": _json(before),
         "after": _json(after),
     }
-    await tx.execute(_INSERT, values)
+    await tx.execute(_INSERTS[schema], values)
 
 
 def _json(value: Any) -> str | None:

@@ -1,0 +1,17 @@
+"""`python -m services.funnel api|consumer|migrate`."""
+
+import os
+import sys
+
+from libs.common.process import main
+from libs.common.runtime import Resources, Service
+from services.funnel.bootstrap import build
+from services.funnel.settings import FunnelSettings
+
+
+def _build(resources: Resources) -> Service:
+    return build(resources, FunnelSettings.load(os.environ))
+
+
+if __name__ == "__main__":
+    sys.exit(main("funnel", _build, sys.argv[1:]))

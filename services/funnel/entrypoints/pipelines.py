@@ -1,0 +1,107 @@
+"""`/v1/pipelines`: versions that are published, stages that were discovered."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Request, Response
+
+from libs.common.contracts.values import clean_text
+from libs.common.web.auth import Principal, require
+from libs.common.web.commands import command, documented
+from libs.common.web.errors import ErrorItem, Invalid, NotFound
+from libs.common.web.etags import check_if_match
+from libs.common.web.pages import Limit
+from services.funnel.adapters import pipelines
+from services.funnel.app.pipelines import Pipeline
+from services.funnel.entrypoints.answers import json_answer
+from services.funnel.entrypoints.pipelines_shown import (
+    shown_pipeline,
+    shown_version,
+)
+from services.funnel.entrypoints.schemas import PutPipeline
+from services.funnel.entrypoints.state import funnel_of
+
+router = APIRouter(tags=["pipelines"])
+Reader = Annotated[Principal, Depends(require("deals:read"))]
+Configurer = Annotated[Principal, Depends(require("config:write"))]
+
+
+def _pipeline_id(pipeline_id: Annotated[str, Path(min_length=1, max_length=200)]) -> str:
+    try:
+        return clean_text(pipeline_id)
+    except ValueError as error:
+        item = ErrorItem(str(error), "invalid_parameter", parameter="pipeline_id")
+        raise Invalid(f"pipeline_id: {error}", errors=[item]) from None
+
+
+PipelineId = Annotated[str, Depends(_pipeline_id)]
+
+
+@router.put("/v1/pipelines/{pipeline_id}", openapi_extra=documented(PutPipeline))
+async def put_pipeline(
+    request: Request, principal: Configurer, pipeline_id: PipelineId
+) -> Response:
+    """Publish a version. A change of stages or classes folds the pipeline's deals anew."""
+    draft, funnel = (await command(request, PutPipeline)).draft(), funnel_of(request)
+    tenant, actor = principal.tenant_id, f"key:{principal.key_id}"
+    async with funnel.database.for_tenant(tenant) as tx:
+        await pipelines.hold(tx, tenant)
+        found = await pipelines.read(tx, tenant, [pipeline_id])
+        held = found.get(pipeline_id) or Pipeline(pipeline_id, (), ())
+        check_if_match(request, _etag(held))
+        refolding = 0
+        if held.current is None or not held.current.says(draft):
+            refolding = await pipelines.publish(tx, funnel.clock, tenant, held, draft, actor)
+        now = (await pipelines.read(tx, tenant, [pipeline_id]))[pipeline_id]
+    shown = shown_pipeline(now) | {"refolding": refolding}
+    return _answer(now, shown, 200 if held.current else 201)
+
+
+@router.get("/v1/pipelines")
+async def list_pipelines(
+    request: Request, principal: Reader, limit: Limit = 50, cursor: str | None = None
+) -> Response:
+    """Every pipeline that was published or named by an event, by id."""
+    cursors, tenant = request.app.state.cursors, principal.tenant_id
+    after = "" if cursor is None else str(cursors.open(cursor, "pipelines")[0])
+    async with funnel_of(request).database.for_tenant(tenant, snapshot=True) as tx:
+        ids = await pipelines.ids_after(tx, tenant, after, limit + 1)
+        found = await pipelines.read(tx, tenant, ids[:limit])
+    more = len(ids) > limit
+    following = cursors.seal([ids[limit - 1]], "pipelines") if more else None
+    items = [shown_pipeline(pipeline) for pipeline in found.values()]
+    return json_answer({"items": items, "next_cursor": following, "has_more": more})
+
+
+@router.get("/v1/pipelines/{pipeline_id}")
+async def read_pipeline(request: Request, principal: Reader, pipeline_id: PipelineId) -> Response:
+    """The current version, the list of versions, archived and discovered stages."""
+    pipeline = await _found(request, principal, pipeline_id)
+    return _answer(pipeline, shown_pipeline(pipeline), 200)
+
+
+@router.get("/v1/pipelines/{pipeline_id}/versions")
+async def list_pipeline_versions(
+    request: Request, principal: Reader, pipeline_id: PipelineId
+) -> Response:
+    """Every version with its stages, newest first."""
+    pipeline = await _found(request, principal, pipeline_id)
+    items = [shown_version(version) for version in reversed(pipeline.versions)]
+    return json_answer({"items": items, "next_cursor": None, "has_more": False})
+
+
+async def _found(request: Request, principal: Principal, pipeline_id: str) -> Pipeline:
+    tenant = principal.tenant_id
+    async with funnel_of(request).database.for_tenant(tenant, snapshot=True) as tx:
+        found = await pipelines.read(tx, tenant, [pipeline_id])
+    if pipeline_id not in found:
+        raise NotFound("no such pipeline")
+    return found[pipeline_id]
+
+
+def _etag(pipeline: Pipeline) -> str | None:
+    return None if pipeline.current is None else f'"{pipeline.current.number}"'
+
+
+def _answer(pipeline: Pipeline, shown: dict[str, Any], status: int) -> Response:
+    etag = _etag(pipeline)
+    return json_answer(shown, status, {} if etag is None else {"ETag": etag})

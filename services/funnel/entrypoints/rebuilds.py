@@ -1,0 +1,98 @@
+"""`/v1/projection/rebuilds`: fold everything anew beside what is served, compare, switch."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request, Response
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from libs.common.ids import uuid7
+from libs.common.web.auth import Principal, principal_of
+from libs.common.web.commands import command, documented
+from libs.common.web.errors import Conflict, Forbidden, NotFound
+from services.funnel.adapters import rebuild_requests
+from services.funnel.app.rebuild_requests import RebuildReport, RebuildRunning
+from services.funnel.app.state import FunnelState
+from services.funnel.entrypoints.answers import json_answer
+from services.funnel.entrypoints.schemas import PostRebuild
+from services.funnel.entrypoints.state import funnel_of
+
+router = APIRouter(tags=["projection"])
+
+
+def _may_rebuild(principal: Annotated[Principal, Depends(principal_of)]) -> Principal:
+    """An operator, or the admin of the tenant."""
+    if not (principal.is_operator or principal.may("admin")):
+        raise Forbidden("this key lacks the scope admin", code="scope_missing")
+    return principal
+
+
+Rebuilder = Annotated[Principal, Depends(_may_rebuild)]
+
+
+@router.post("/v1/projection/rebuilds", status_code=202, openapi_extra=documented(PostRebuild))
+async def post_rebuild(request: Request, principal: Rebuilder) -> Response:
+    """Ask for a rebuild: of the own tenant, of the one an operator names, or of all."""
+    wanted, funnel = await command(request, PostRebuild), funnel_of(request)
+    rebuild_id = uuid7(funnel.clock)
+    async with _transaction(funnel, principal) as tx:
+        tenants = await _tenants(tx, principal, wanted.tenant)
+        try:
+            await rebuild_requests.request(
+                tx, tenants, rebuild_id, wanted.accept, funnel.clock.now()
+            )
+        except RebuildRunning as error:
+            raise Conflict(str(error), code="rebuild_running") from None
+        found = await rebuild_requests.report(tx, rebuild_id, None)
+    if found is None:
+        raise NotFound("there is no tenant to rebuild")
+    return json_answer(_shown(found), 202)
+
+
+@router.get("/v1/projection/rebuilds/{rebuild_id}")
+async def read_rebuild(request: Request, principal: Rebuilder, rebuild_id: UUID) -> Response:
+    """How far it is, what differs, whether it has switched."""
+    own = None if principal.is_operator else principal.tenant_id
+    async with _transaction(funnel_of(request), principal) as tx:
+        found = await rebuild_requests.report(tx, rebuild_id, own)
+    if found is None:
+        raise NotFound("no such rebuild")
+    return json_answer(_shown(found))
+
+
+@asynccontextmanager
+async def _transaction(funnel: FunnelState, principal: Principal) -> AsyncIterator[AsyncConnection]:
+    if principal.is_operator:
+        async with funnel.worker_database.across_tenants() as tx:
+            yield tx
+    else:
+        async with funnel.database.for_tenant(principal.tenant_id) as tx:
+            yield tx
+
+
+async def _tenants(tx: AsyncConnection, principal: Principal, named: str | None) -> list[str]:
+    """Whose projections are meant; a foreign tenant is one that is not there."""
+    if not principal.is_operator:
+        if named not in (None, principal.tenant_id):
+            raise NotFound("no such tenant")
+        return [principal.tenant_id]
+    known = await rebuild_requests.every_tenant(tx)
+    if named is not None and named not in known:
+        raise NotFound("no such tenant")
+    return [tenant for tenant in known if named in (None, tenant)]
+
+
+def _shown(found: RebuildReport) -> dict[str, Any]:
+    return {
+        "rebuild_id": found.rebuild_id,
+        "state": found.state,
+        "accept": any(part.accept for part in found.parts),
+        "total": found.total,
+        "done": found.done,
+        "differing": found.differing,
+        "differences": [asdict(difference) for difference in found.differences],
+        "tenants": [asdict(part) for part in found.parts],
+    }
