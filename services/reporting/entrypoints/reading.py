@@ -50,6 +50,7 @@ async def reading(
     state: ReportingState = request.app.state.reporting
     try:
         async with state.database.for_tenant(principal.tenant_id, snapshot=True) as tx:
+            await reads.pin_plans(tx)
             tenant = await reads.tenant_facts(tx)
             if tenant is None:
                 raise NotFound("no such tenant")
