@@ -3,12 +3,12 @@
 from datetime import datetime
 
 import orjson
-from libs.common.eventlog.loop import Buried
 
 from libs.common.contracts.catalogue import parse, subject_of
-from libs.common.contracts.cloudevents import body_hash
+from libs.common.contracts.cloudevents import MAX_ID, MAX_SOURCE, MAX_TYPE, body_hash
 from libs.common.contracts.envelope import Envelope, from_headers
 from libs.common.contracts.errors import ContractViolation
+from libs.common.eventlog.loop import Buried
 from libs.common.eventlog.port import Record
 from services.funnel.app.model import Incoming, Kept
 from services.funnel.domain.model import FoldEvent
@@ -24,14 +24,19 @@ def decode(record: Record) -> Incoming | Buried:
 
 
 def _decoded(record: Record, envelope: Envelope) -> Incoming | Buried:
-    texts = (envelope.tenant_id, envelope.source, envelope.id, envelope.type)
-    if any("\x00" in text for text in texts):
-        return Buried(record, "undecodable", "a header contains U+0000")
+    limits = ((envelope.source, MAX_SOURCE), (envelope.id, MAX_ID), (envelope.type, MAX_TYPE))
+    if any(len(text) > limit for text, limit in limits):
+        return Buried(record, "undecodable", "a header is too long")
     data = parse(envelope.type, envelope.data, strict=False)
-    if data is None and not _is_json(envelope.data):
+    if (data is None or _may_be_lax(envelope.data)) and not _is_json(envelope.data):
         return Buried(record, "undecodable", "/data: not JSON")
     kind, subject = subject_of(envelope.type, envelope.id, data)
     return Incoming(record, envelope, data, kind, subject, _hash(envelope))
+
+
+def _may_be_lax(data: bytes) -> bool:
+    """Models pass over NaN and infinities in fields that they do not know; no JSON has them."""
+    return b"NaN" in data or b"Infinity" in data
 
 
 def _is_json(data: bytes) -> bool:

@@ -6,11 +6,11 @@ from decimal import Decimal
 from typing import Any
 
 import orjson
-from libs.common.db.outbox import OutboxRow
 
 from libs.common.contracts.deals import decimal_string
 from libs.common.contracts.envelope import Envelope, to_headers
 from libs.common.contracts.topics import CONTEXT, DEALS
+from libs.common.db.outbox import OutboxRow
 from libs.common.ids import uuid5
 from services.funnel.app.model import Catalogue, Cause, Change, Incoming
 from services.funnel.domain.model import DealState
@@ -116,7 +116,7 @@ def context_rows(new: Sequence[Incoming]) -> list[OutboxRow]:
             headers=to_headers(item.envelope),
         )
         for item in new
-        if item.kind != "deal"
+        if item.kind != "deal" and not item.envelope.type.startswith("deal.")
     ]
 
 
