@@ -122,7 +122,7 @@ class Committer:
             try:
                 await self._persist(piece, stop)
             except Exception as error:
-                if not blames_a_record(error):
+                if not isinstance(error, _Repeated) and not blames_a_record(error):
                     raise
                 if len(piece.records) > 1:
                     pending += piece.halves()

@@ -13,7 +13,7 @@ from services.standalone.client import Api, ClientError, Refused
 
 rebuild_app = typer.Typer(no_args_is_help=True)
 _POLL_SECONDS = 0.5
-_UNDER_WAY = ("queued", "building", "comparing", "running")
+_UNDER_WAY = ("building",)
 
 
 class RebuildNotSwitched(ClientError):
