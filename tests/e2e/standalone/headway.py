@@ -77,6 +77,8 @@ class Headway:
         process = getattr(self, "process", None)
         if process is not None and process.poll() is None:
             self.kill()
+        elif process is not None and process.stdout is not None:
+            process.stdout.close()  # else a later, innocent test fails by the warning about it
         self.postgres.stop()
 
     @property
