@@ -6,13 +6,13 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
+from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from libs.common.web.auth import Principal, require
 from libs.common.web.cursors import Cursors
 from libs.common.web.errors import NotFound
 from libs.common.web.pages import Limit
-from pydantic import BaseModel
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from services.reporting.adapters import reads
 from services.reporting.app import drilling
 from services.reporting.app.tokens import BadToken, Drill
