@@ -23,7 +23,8 @@ def _names(dependant: Dependant) -> Iterator[str]:
         model = getattr(field.field_info.annotation, "model_fields", None)
         if model:  # a model of parameters: each of its fields is one
             yield from (info.alias or name for name, info in model.items())
-        yield field.alias
+        else:
+            yield field.alias
     for inner in dependant.dependencies:
         yield from _names(inner)
 

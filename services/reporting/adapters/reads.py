@@ -5,15 +5,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common.measures.scope import Parameters, Sql
+from services.reporting.app.ports import Record
 from services.reporting.domain.facts import Pipeline, Stage, TenantFacts
 
-Record = Mapping[str, Any]
 _FACTS = text(
     """SELECT t.tenant_id, t.timezone, t.currency, t.week_start, t.fiscal_year_start_month,
         COALESCE(c.counter, 0) AS counter, COALESCE(g.current, 1) AS generation,
@@ -42,51 +41,7 @@ _WATERMARK = text(
         (SELECT min(started_at) FROM ingest_api.imports_v1 WHERE state = 'running'))
     FROM funnel_api.watermark_v1"""
 )
-
-
 _PLANS = text("SET LOCAL enable_nestloop = off")
-
-
-async def pin_plans(tx: AsyncConnection) -> None:
-    """Plans by shape: published views are security barriers, which take no join into their scans.
-
-    Right after an import there are no statistics, and the planner would read a whole view once for
-    each row of the other side (15 s for 35,000 events); hash joins read each view once (0.05 s).
-    """
-    await tx.execute(_PLANS)
-
-
-async def tenant_facts(tx: AsyncConnection) -> TenantFacts | None:
-    """The tenant that the transaction is bound to: settings and versions, by one cheap query."""
-    row = (await tx.execute(_FACTS)).mappings().one_or_none()
-    return None if row is None else TenantFacts(**row)
-
-
-async def pipelines(tx: AsyncConnection) -> Mapping[str, Pipeline]:
-    """Every pipeline with its stages in order."""
-    found: dict[str, list[Stage]] = {}
-    for row in await tx.execute(_STAGES):
-        target = None if row.target_conversion is None else float(row.target_conversion)
-        stage = Stage(row.stage_id, row.name, row[3], target)
-        found.setdefault(row.pipeline_id, []).append(stage)
-    return {name: Pipeline(name, tuple(stages)) for name, stages in found.items()}
-
-
-async def latest_known(tx: AsyncConnection) -> datetime | None:
-    """The greatest known instant of the tenant's rows, by reading them all."""
-    found: datetime | None = (await tx.execute(_LATEST_KNOWN)).scalar_one()
-    return found
-
-
-async def watermark(tx: AsyncConnection) -> datetime | None:
-    """Up to when the tenant's known time is final; `None` before there is a watermark."""
-    found: datetime | None = (await tx.execute(_WATERMARK)).scalar_one_or_none()
-    return found
-
-
-async def run(tx: AsyncConnection, sql: Sql) -> Sequence[Record]:
-    """The records of a measure."""
-    return [dict(row) for row in (await tx.execute(text(sql.text), sql.parameters)).mappings()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,26 +53,67 @@ class Agreement:
     differing: int
 
 
-async def compare(tx: AsyncConnection, then: Sql, now: Sql) -> Agreement:
-    """Count the deals of a list in both states of knowledge, and those in only one of them."""
-    statement = f"""WITH before AS ({then.text}), today AS ({now.text})
-        SELECT count(b.deal_id) AS then, count(t.deal_id) AS now,
-            count(*) FILTER (WHERE b.deal_id IS NULL OR t.deal_id IS NULL) AS differing
-        FROM before b FULL JOIN today t ON t.deal_id = b.deal_id"""
-    bound = {**now.parameters, **then.parameters}
-    return Agreement(**(await tx.execute(text(statement), bound)).mappings().one())
+@dataclass(frozen=True, slots=True)
+class TransactionReads:
+    """Implements `Reads`; `tx` is bound to one tenant and sees one instant."""
 
+    tx: AsyncConnection
 
-async def listed(
-    tx: AsyncConnection, deals: Sql, known: str, after: str, limit: int
-) -> Sequence[Record]:
-    """Deals of a list as they stood at the pinned instants, in the order of their ids."""
-    statement = f"""WITH chosen AS ({deals.text})
-        SELECT h.deal_id, h.name, h.status, h.pipeline_id, h.stage_id, h.owner_id, h.team_id,
-            h.account_id, h.amount, h.currency, h.created_at, h.closed_at
-        FROM (SELECT deal_id FROM chosen WHERE deal_id > :after ORDER BY deal_id LIMIT :limit) c
-        JOIN funnel_api.deal_history_v1 h ON h.deal_id = c.deal_id
-            AND h.valid_from <= :valid_at AND h.valid_to > :valid_at AND {known}
-        ORDER BY h.deal_id"""
-    bound: Parameters = {**deals.parameters, "after": after, "limit": limit}
-    return [dict(row) for row in (await tx.execute(text(statement), bound)).mappings()]
+    async def pin_plans(self) -> None:
+        """Plans by shape: published views are security barriers: no join enters their scans.
+
+        Right after an import there are no statistics, and the planner would read a whole view once
+        for each row of the other side (15 s for 35,000 events); hash joins read each view once
+        (0.05 s).
+        """
+        await self.tx.execute(_PLANS)
+
+    async def tenant_facts(self) -> TenantFacts | None:
+        """The tenant of the transaction: settings and versions, by one cheap query."""
+        row = (await self.tx.execute(_FACTS)).mappings().one_or_none()
+        return None if row is None else TenantFacts(**row)
+
+    async def pipelines(self) -> Mapping[str, Pipeline]:
+        """Every pipeline with its stages in order."""
+        found: dict[str, list[Stage]] = {}
+        for row in await self.tx.execute(_STAGES):
+            target = None if row.target_conversion is None else float(row.target_conversion)
+            stage = Stage(row.stage_id, row.name, row[3], target)
+            found.setdefault(row.pipeline_id, []).append(stage)
+        return {name: Pipeline(name, tuple(stages)) for name, stages in found.items()}
+
+    async def latest_known(self) -> datetime | None:
+        """The greatest known instant of the tenant's rows, by reading them all."""
+        found: datetime | None = (await self.tx.execute(_LATEST_KNOWN)).scalar_one()
+        return found
+
+    async def watermark(self) -> datetime | None:
+        """Up to when the tenant's known time is final; `None` before there is a watermark."""
+        found: datetime | None = (await self.tx.execute(_WATERMARK)).scalar_one_or_none()
+        return found
+
+    async def run(self, sql: Sql) -> Sequence[Record]:
+        """The records of a measure."""
+        found = await self.tx.execute(text(sql.text), sql.parameters)
+        return [dict(row) for row in found.mappings()]
+
+    async def compare(self, then: Sql, now: Sql) -> Agreement:
+        """Count the deals of a list in both states of knowledge, and those in only one of them."""
+        statement = f"""WITH before AS ({then.text}), today AS ({now.text})
+            SELECT count(b.deal_id) AS then, count(t.deal_id) AS now,
+                count(*) FILTER (WHERE b.deal_id IS NULL OR t.deal_id IS NULL) AS differing
+            FROM before b FULL JOIN today t ON t.deal_id = b.deal_id"""
+        bound = {**now.parameters, **then.parameters}
+        return Agreement(**(await self.tx.execute(text(statement), bound)).mappings().one())
+
+    async def listed(self, deals: Sql, known: str, after: str, limit: int) -> Sequence[Record]:
+        """Deals of a list as they stood at the pinned instants, in the order of their ids."""
+        statement = f"""WITH chosen AS ({deals.text})
+            SELECT h.deal_id, h.name, h.status, h.pipeline_id, h.stage_id, h.owner_id, h.team_id,
+                h.account_id, h.amount, h.currency, h.created_at, h.closed_at
+            FROM (SELECT deal_id FROM chosen WHERE deal_id > :after ORDER BY deal_id LIMIT :limit) c
+            JOIN funnel_api.deal_history_v1 h ON h.deal_id = c.deal_id
+                AND h.valid_from <= :valid_at AND h.valid_to > :valid_at AND {known}
+            ORDER BY h.deal_id"""
+        bound: Parameters = {**deals.parameters, "after": after, "limit": limit}
+        return [dict(row) for row in (await self.tx.execute(text(statement), bound)).mappings()]

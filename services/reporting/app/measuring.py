@@ -4,13 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from libs.common.measures import conversion as conversion_sql
 from libs.common.measures import snapshot as snapshot_sql
 from libs.common.measures.conversion import Conversion
 from libs.common.measures.scope import Instants
-from services.reporting.adapters import reads
+from services.reporting.app.ports import Reads
 from services.reporting.app.state import ReportingState
 from services.reporting.app.tokens import ConversionDrill, Drill, SnapshotDrill
 from services.reporting.domain import conversion, questions, snapshot_rows
@@ -34,10 +32,10 @@ SnapshotAnswer = Answer[SnapshotRow, SnapshotCell]
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """One request at work: its transaction, its setting, and where the definitions are."""
+    """One request at work: what it reads, its setting, and where the definitions are."""
 
     state: ReportingState
-    tx: AsyncConnection
+    reads: Reads
     setting: Setting
     definitions: str
 
@@ -47,11 +45,11 @@ class Asking:
         Without a `known_at` everything known was used, so the latest known instant stands for it.
         """
         tenant, at = self.setting.tenant, self.setting.at
-        known_at = at.known_at or tenant.latest_known or await reads.latest_known(self.tx)
+        known_at = at.known_at or tenant.latest_known or await self.reads.latest_known()
         return AsOf(
             valid_at=at.valid_at,
             known_at=known_at or self.state.clock.now(),
-            watermark=await reads.watermark(self.tx),
+            watermark=await self.reads.watermark(),
             generation=tenant.generation,
         )
 
@@ -61,12 +59,12 @@ class Asking:
 
 async def conversion_answer(asking: Asking, asked: Common, cohort: Cohort) -> ConversionAnswer:
     """How far the deals came that entered the first stage in the asked time."""
-    pipeline = questions.pipeline_of(asked, await reads.pipelines(asking.tx))
+    pipeline = questions.pipeline_of(asked, await asking.reads.pipelines())
     question = questions.conversion(asked, cohort, pipeline, asking.setting)
     as_of = await asking.as_of()
     found = await _periods(asking, asked, question)
     question = replace(question, borders=tuple(period.start for period in found or ()))
-    records = await reads.run(asking.tx, conversion_sql.counts(question))
+    records = await asking.reads.run(conversion_sql.counts(question))
     cells = conversion.cells(question, found, records)
     renderer = Renderer(question, _listed(pipeline, question), _cohort_seal(asking, as_of))
     return ConversionAnswer(
@@ -81,7 +79,7 @@ async def conversion_answer(asking: Asking, asked: Common, cohort: Cohort) -> Co
 
 async def snapshot_answer(asking: Asking, asked: Common) -> SnapshotAnswer:
     """Which deals are in which stage."""
-    pipeline = questions.pipeline_of(asked, await reads.pipelines(asking.tx))
+    pipeline = questions.pipeline_of(asked, await asking.reads.pipelines())
     question = questions.snapshot(asked, pipeline, asking.setting)
     as_of = await asking.as_of()
     pinned = replace(question, at=_pinned(as_of))
@@ -89,7 +87,7 @@ async def snapshot_answer(asking: Asking, asked: Common) -> SnapshotAnswer:
     def seal(place: Place | None, deals: int) -> str:
         return asking.seal(SnapshotDrill(pinned, place, deals))
 
-    records = await reads.run(asking.tx, snapshot_sql.stock(question))
+    records = await asking.reads.run(snapshot_sql.stock(question))
     stock = snapshot_rows.by_place(question, asking.setting.tenant.currency, records)
     everything = snapshot_rows.together(stock.values())
     return SnapshotAnswer(
@@ -105,7 +103,7 @@ async def snapshot_answer(asking: Asking, asked: Common) -> SnapshotAnswer:
 async def _periods(asking: Asking, asked: Common, question: Conversion) -> Any:
     seen: Seen | None = None
     if asked.interval != "none" and None in (question.start, question.end):
-        (extent,) = await reads.run(asking.tx, conversion_sql.extent(question))
+        (extent,) = await asking.reads.run(conversion_sql.extent(question))
         if extent["earliest"] is not None:
             seen = cast(Seen, (extent["earliest"], extent["latest"]))
     return conversion.cut(question, asked.interval, asking.setting.calendar, seen)

@@ -7,13 +7,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common.web.auth import Principal, require
 from libs.common.web.cursors import Cursors
 from libs.common.web.errors import NotFound
 from libs.common.web.pages import Limit
-from services.reporting.adapters import reads
+from services.reporting.adapters.reads import TransactionReads
 from services.reporting.app import drilling
 from services.reporting.app.tokens import BadToken, Drill
 from services.reporting.domain.answers import Money, money
@@ -72,13 +71,13 @@ async def get_drill(
     `of` is `n`, and for a conversion also `won`, `lost`, `open`, and with `stage_id` `reached` or
     `from_previous`. `restated` says that facts recorded since then have changed that past.
     """
-    async with reading(request, principal) as (state, tx, _):
+    async with reading(request, principal) as (state, reads, _):
         try:
             drill = state.tokens.open(principal.tenant_id, token)
         except BadToken:
             raise NotFound("no such list") from None
         sought = Sought(drill, of, stage_id, token)
-        return await _page(tx, sought, request.app.state.cursors, cursor, limit)
+        return await _page(reads, sought, request.app.state.cursors, cursor, limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +95,15 @@ class Sought:
 
 
 async def _page(
-    tx: AsyncConnection, sought: Sought, cursors: Cursors, cursor: str | None, limit: int
+    reads: TransactionReads, sought: Sought, cursors: Cursors, cursor: str | None, limit: int
 ) -> DrillPage:
     drill, of, stage_id = sought.drill, sought.of, sought.stage_id
     listed = drilling.deals(drill, of, stage_id)
     today = drilling.deals(drill, of, stage_id, known_now=True)
     n, at = drilling.counted(drill, of, stage_id), drilling.instants(drill)
-    agreement = await reads.compare(tx, listed, today)
+    agreement = await reads.compare(listed, today)
     after = cursors.open(cursor, sought.fingerprint)[0] if cursor else ""
-    rows = await reads.listed(tx, listed, at.known("h"), after, limit + 1)
+    rows = await reads.listed(listed, at.known("h"), after, limit + 1)
     items = [_deal(row) for row in rows[:limit]]
     more = len(rows) > limit
     return DrillPage(

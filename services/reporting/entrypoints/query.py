@@ -7,7 +7,7 @@ from functools import cache
 from typing import Annotated, TypeVar, cast, get_args
 from zoneinfo import available_timezones
 
-from fastapi import Query
+from fastapi import Depends, Query
 
 from libs.common.contracts.currencies import CURRENCIES
 from libs.common.contracts.values import clean_text, day_in_range, day_text, decimal_text
@@ -21,18 +21,14 @@ from services.reporting.domain.questions import Cohort, Common, Moment, Ranges
 
 Many = Annotated[list[str] | None, Query(max_length=200)]
 One = Annotated[str | None, Query(max_length=200)]
+OneOf = dict[str, tuple[str, ...]]
 LONGEST = timedelta(days=36_525)
 MODES = ("reached", "strict", "furthest", "visited")
 FX = ("close", "spot", "budget")
 T = TypeVar("T")
 
 
-def common(
-    pipeline_id: One = None,
-    from_: Annotated[str | None, Query(alias="from", max_length=64)] = None,
-    to: Annotated[str | None, Query(max_length=64)] = None,
-    interval: One = None,
-    group_by: Many = None,
+def lists(
     stage_id: Many = None,
     status: Many = None,
     owner_id: Many = None,
@@ -44,15 +40,60 @@ def common(
     industry: Many = None,
     source: Many = None,
     channel_partner_id: Many = None,
+) -> OneOf:
+    """The filters that may be given several times (FastAPI documents all from the signatures)."""
+    given = {
+        "stage_id": stage_id, "status": status, "owner_id": owner_id, "team_id": team_id,
+        "account_id": account_id, "region": region, "product_line": product_line,
+        "customer_type": customer_type, "industry": industry, "source": source,
+        "channel_partner_id": channel_partner_id,
+    }  # fmt: skip
+    return _one_of(given)
+
+
+def filters(
+    one_of: Annotated[OneOf, Depends(lists)],
     amount_gte: One = None,
     amount_lte: One = None,
+    idle_gte: One = None,
+    in_stage_gte: One = None,
+    q: One = None,
+) -> Filters:
+    """Which deals count."""
+    if idle_gte is not None:
+        raise NotSupportedYet("idle_gte is answered by /v1/deals so far")
+    return Filters(
+        one_of=one_of,
+        amount_gte=_parsed("amount_gte", amount_gte, _amount),
+        amount_lte=_parsed("amount_lte", amount_lte, _amount),
+        in_stage_gte=_parsed("in_stage_gte", in_stage_gte, _length),
+        name_contains=_text("q", q),
+    )
+
+
+def ranges(
     created_from: One = None,
     created_to: One = None,
     closed_from: One = None,
     closed_to: One = None,
-    idle_gte: One = None,
-    in_stage_gte: One = None,
-    q: One = None,
+) -> Ranges:
+    """Which deals count, by times that may be days of the asked zone."""
+    return Ranges(
+        created_from=_parsed("created_from", created_from, _moment),
+        created_to=_parsed("created_to", created_to, _moment),
+        closed_from=_parsed("closed_from", closed_from, _moment),
+        closed_to=_parsed("closed_to", closed_to, _moment),
+    )
+
+
+def common(
+    chosen: Annotated[Filters, Depends(filters)],
+    within: Annotated[Ranges, Depends(ranges)],
+    pipeline_id: One = None,
+    from_: Annotated[str | None, Query(alias="from", max_length=64)] = None,
+    to: Annotated[str | None, Query(max_length=64)] = None,
+    interval: One = None,
+    group_by: Many = None,
     tz: One = None,
     valid_at: One = None,
     known_at: One = None,
@@ -60,34 +101,15 @@ def common(
     currency: One = None,
     fx: One = None,
 ) -> Common:
-    """The parameters of every measure (FastAPI documents them from this signature)."""
-    if idle_gte is not None:
-        raise NotSupportedYet("idle_gte is answered by /v1/deals so far")
-    given = {
-        "stage_id": stage_id, "status": status, "owner_id": owner_id, "team_id": team_id,
-        "account_id": account_id, "region": region, "product_line": product_line,
-        "customer_type": customer_type, "industry": industry, "source": source,
-        "channel_partner_id": channel_partner_id,
-    }  # fmt: skip
+    """The parameters of every measure."""
     return Common(
         pipeline_id=_text("pipeline_id", pipeline_id),
         start=_parsed("from", from_, _moment),
         end=_parsed("to", to, _moment),
         interval=cast(Interval, _choice("interval", interval, INTERVALS, "none")),
         group_by=_dimensions(group_by),
-        filters=Filters(
-            one_of=_one_of(given),
-            amount_gte=_parsed("amount_gte", amount_gte, _amount),
-            amount_lte=_parsed("amount_lte", amount_lte, _amount),
-            in_stage_gte=_parsed("in_stage_gte", in_stage_gte, _length),
-            name_contains=_text("q", q),
-        ),
-        ranges=Ranges(
-            created_from=_parsed("created_from", created_from, _moment),
-            created_to=_parsed("created_to", created_to, _moment),
-            closed_from=_parsed("closed_from", closed_from, _moment),
-            closed_to=_parsed("closed_to", closed_to, _moment),
-        ),
+        filters=chosen,
+        ranges=within,
         zone=_choice("tz", tz, zones(), None),
         valid_at=_parsed("valid_at", valid_at, instant),
         known_at=_parsed("known_at", known_at, instant),
@@ -132,7 +154,7 @@ def _present(value: str, _: str) -> str:
     return clean_text(value)
 
 
-def _one_of(given: dict[str, list[str] | None]) -> dict[str, tuple[str, ...]]:
+def _one_of(given: dict[str, list[str] | None]) -> OneOf:
     found = {
         name: tuple(cast(str, _text(name, value)) for value in values)
         for name, values in given.items()

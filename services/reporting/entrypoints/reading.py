@@ -6,7 +6,6 @@ from datetime import datetime
 
 from fastapi import Request, Response
 from pydantic import BaseModel
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common.clock import Clock
 from libs.common.measures.errors import MeasureRefused
@@ -15,7 +14,7 @@ from libs.common.web.auth import Principal
 from libs.common.web.errors import NotFound
 from libs.common.web.etags import matches, not_modified, strong_etag
 from libs.common.web.query import floored, refused
-from services.reporting.adapters import reads
+from services.reporting.adapters.reads import TransactionReads
 from services.reporting.app.measuring import Asking
 from services.reporting.app.state import ReportingState
 from services.reporting.domain.facts import TenantFacts
@@ -31,12 +30,12 @@ async def read(
     answer: Callable[[Asking], Awaitable[BaseModel]],
 ) -> Response:
     """Answer, or say by one look-up that the client's copy is still right."""
-    async with reading(request, principal) as (state, tx, tenant):
+    async with reading(request, principal) as (state, reads, tenant):
         setting = _setting(asked, tenant, state.clock)
         etag = _etag(request, setting)
         if matches(request, etag):
             return not_modified(etag, headers=CACHE)
-        found = await answer(Asking(state, tx, setting, definitions(request)))
+        found = await answer(Asking(state, reads, setting, definitions(request)))
     return Response(
         found.model_dump_json(), media_type="application/json", headers={"ETag": etag, **CACHE}
     )
@@ -45,16 +44,17 @@ async def read(
 @asynccontextmanager
 async def reading(
     request: Request, principal: Principal
-) -> AsyncIterator[tuple[ReportingState, AsyncConnection, TenantFacts]]:
+) -> AsyncIterator[tuple[ReportingState, TransactionReads, TenantFacts]]:
     """A REPEATABLE READ transaction of the caller's tenant; what measures refuse becomes 422."""
     state: ReportingState = request.app.state.reporting
     try:
         async with state.database.for_tenant(principal.tenant_id, snapshot=True) as tx:
-            await reads.pin_plans(tx)
-            tenant = await reads.tenant_facts(tx)
+            reads = TransactionReads(tx)
+            await reads.pin_plans()
+            tenant = await reads.tenant_facts()
             if tenant is None:
                 raise NotFound("no such tenant")
-            yield state, tx, tenant
+            yield state, reads, tenant
     except MeasureRefused as refusal:
         raise refused(refusal.parameter, refusal.detail, refusal.code) from None
 

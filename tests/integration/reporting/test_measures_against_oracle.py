@@ -12,7 +12,6 @@ import asyncpg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common.db.database import Database
 from libs.common.measures import conversion as conversion_sql
@@ -21,7 +20,8 @@ from libs.common.measures.conversion import Cell, Conversion
 from libs.common.measures.periods import Calendar, Period, enclosing, periods
 from libs.common.measures.scope import Filters, Instants, Sql
 from libs.common.measures.snapshot import Snapshot
-from services.reporting.adapters import reads
+from services.reporting.adapters.reads import TransactionReads
+from services.reporting.app.ports import Record
 from services.reporting.domain import snapshot_rows
 from tests.integration.reporting import oracle
 from tests.integration.reporting.histories import (
@@ -104,7 +104,7 @@ CHECKED = settings(
 
 
 @asynccontextmanager
-async def holding(url: str, deals: list[DealPast]) -> AsyncIterator[AsyncConnection]:
+async def holding(url: str, deals: list[DealPast]) -> AsyncIterator[TransactionReads]:
     """A new tenant with these deals, read as reporting reads it."""
     tenant = next(TENANTS)
     connection = await asyncpg.connect(url)
@@ -117,7 +117,7 @@ async def holding(url: str, deals: list[DealPast]) -> AsyncIterator[AsyncConnect
         await connection.close()
     database = Database(url, "headway_reporting_api")
     async with database.for_tenant(tenant, snapshot=True) as tx:
-        yield tx
+        yield TransactionReads(tx)
     await database.close()
 
 
@@ -137,8 +137,8 @@ def asked(question: oracle.Question) -> Conversion:
     )
 
 
-async def ids(tx: AsyncConnection, sql: Sql) -> set[str]:
-    found = [row["deal_id"] for row in await reads.run(tx, sql)]
+async def ids(reads: TransactionReads, sql: Sql) -> set[str]:
+    found = [row["deal_id"] for row in await reads.run(sql)]
     assert len(found) == len(set(found))
     return set(found)
 
@@ -149,26 +149,28 @@ async def test_conversion_of_one_period_equals_the_oracle(
     database_url: str, deals: list[DealPast], question: oracle.Question
 ) -> None:
     expected = oracle.conversion(question, deals, lambda _: None)
-    async with holding(database_url, deals) as tx:
-        records = await reads.run(tx, conversion_sql.counts(asked(question)))
+    async with holding(database_url, deals) as reads:
+        records = await reads.run(conversion_sql.counts(asked(question)))
         found = {(r["g0"], r["g1"])[: len(question.group_by)]: r for r in records}
         assert set(found) == {key for _, key in expected}
         for (_, key), cohort in expected.items():
-            await _same(tx, asked(question), key, found[key], cohort)
+            await _same(reads, asked(question), key, found[key], cohort)
 
 
 async def _same(
-    tx: AsyncConnection,
+    reads: TransactionReads,
     question: Conversion,
     key: oracle.Key,
-    record: reads.Record,
+    record: Record,
     cohort: oracle.Cohort,
 ) -> None:
     """Every number, and the deals listed behind it."""
 
     async def check(expected: set[str], column: str | None, number: str, stage: int | None) -> None:
         assert column is None or record[column] == len(expected), (number, stage)
-        assert await ids(tx, conversion_sql.deals(question, Cell(key, number, stage))) == expected
+        assert (
+            await ids(reads, conversion_sql.deals(question, Cell(key, number, stage))) == expected
+        )
 
     await check(cohort.n, "n", "n", None)
     await check(cohort.won, "won", "won", None)
@@ -196,9 +198,9 @@ async def test_conversion_by_period_equals_the_oracle(
     expected = oracle.conversion(question, deals, spelled)
     found = periods(calendar, "day" if interval == "day" else "month", at(100), at(2000))
     borders = tuple(period.start for period in found)
-    async with holding(database_url, deals) as tx:
+    async with holding(database_url, deals) as reads:
         sql = conversion_sql.counts(replace(asked(question), borders=borders))
-        records = await reads.run(tx, sql)
+        records = await reads.run(sql)
     numbers = {
         (found[r["period"] - 1].label, (r["g0"], r["g1"])[: len(question.group_by)]): (
             r["n"], r["won"], r["lost"], *(r[f"r{i}"] for i in range(len(STAGES)))
@@ -229,8 +231,8 @@ async def test_snapshot_equals_the_oracle(
 ) -> None:
     question = Snapshot("b2b", "EUR", Instants(valid_at, known_at), statuses, group_by)
     expected = oracle.snapshot("b2b", valid_at, known_at, deals, statuses, group_by)
-    async with holding(database_url, deals) as tx:
-        records = await reads.run(tx, snapshot_sql.stock(question))
+    async with holding(database_url, deals) as reads:
+        records = await reads.run(snapshot_sql.stock(question))
         stock = snapshot_rows.by_place(question, "EUR", records)
         assert set(stock) == set(expected)
         for place, (members, sums, age) in expected.items():
@@ -238,9 +240,9 @@ async def test_snapshot_equals_the_oracle(
             assert dict(stock[place].sums) == sums
             mean = float(stock[place].age_seconds) / len(members) / 86_400
             assert mean == pytest.approx(age, abs=1e-6)
-            assert await ids(tx, snapshot_sql.deals(question, place[0], place[1:])) == members
+            assert await ids(reads, snapshot_sql.deals(question, place[0], place[1:])) == members
         everything = set().union(*(members for members, _, _ in expected.values()))
-        assert await ids(tx, snapshot_sql.all_deals(question)) == everything
+        assert await ids(reads, snapshot_sql.all_deals(question)) == everything
 
 
 def test_a_period_is_the_one_that_encloses_its_start() -> None:
