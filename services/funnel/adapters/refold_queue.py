@@ -86,7 +86,7 @@ async def claim(conn: Any, limit: int) -> list[Ticket]:
     ]
 
 
-_PAST: dict[str, Any] = {"context": "if_passed", "pipeline": "whole", "rebuild": "whole"}
+_PAST: dict[str, Any] = {"context": "since", "pipeline": "whole", "rebuild": "whole"}
 
 
 async def finish(conn: Any, tickets: Sequence[Ticket]) -> None:

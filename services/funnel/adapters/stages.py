@@ -10,6 +10,10 @@ from typing import Any
 from services.funnel.adapters.bulk import transposed
 from services.funnel.app.model import DealWrite
 
+_HOLD = """SELECT FROM unnest($1::text[], $2::text[], $3::text[])
+        AS k(tenant_id, pipeline_id, stage_id)
+    JOIN funnel.stages s USING (tenant_id, pipeline_id, stage_id)
+    ORDER BY s.tenant_id, s.pipeline_id, s.stage_id FOR UPDATE OF s"""
 _RECHECK = """WITH seen AS (
         SELECT k.tenant_id, k.pipeline_id, k.stage_id, (
             SELECT min(v.entered_at) FROM funnel.visits v
@@ -24,7 +28,8 @@ _RECHECK = """WITH seen AS (
     )
     UPDATE funnel.stages s SET first_occurred_at = seen.first FROM seen
     WHERE s.tenant_id = seen.tenant_id AND s.pipeline_id = seen.pipeline_id
-        AND s.stage_id = seen.stage_id AND seen.first IS NOT NULL
+        AND s.stage_id = seen.stage_id
+        AND (seen.first IS NOT NULL OR s.state <> 'discovered')
         AND s.first_occurred_at IS DISTINCT FROM seen.first"""
 
 
@@ -53,7 +58,12 @@ async def register_stages(conn: Any, writes: Sequence[DealWrite]) -> None:
 
 
 async def recheck_stages(conn: Any, writes: Sequence[DealWrite]) -> None:
-    """Where first visits were taken back: find the first one again, or forget the stage."""
+    """Where first visits were taken back: find the first one again, or forget the stage.
+
+    Whoever registers a visit holds its stage's row: waiting for it first, we look at what he wrote.
+    """
     stages = {(write.tenant_id, *stage) for write in writes for stage in write.vacated}
     if stages:
-        await conn.execute(_RECHECK, *transposed(sorted(stages), 3))
+        keys = transposed(sorted(stages), 3)
+        await conn.execute(_HOLD, *keys)
+        await conn.execute(_RECHECK, *keys)

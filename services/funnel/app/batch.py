@@ -7,11 +7,11 @@ everything back; the same records may come again, cut differently.
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from libs.common.eventlog.loop import Buried
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common import faults
 from libs.common.clock import Clock
+from libs.common.eventlog.loop import Buried
 from libs.common.eventlog.port import Record
 from services.funnel.app.contexts import alters_deals, fold_contexts
 from services.funnel.app.decode import decode, kept_of

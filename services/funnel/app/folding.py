@@ -1,6 +1,6 @@
 """One group of deals inside a batch: from stored rows and new events to writes and records."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -15,15 +15,16 @@ from services.funnel.app.model import (
     cause_of,
 )
 from services.funnel.app.publish import Publisher, all_changes
+from services.funnel.app.telling import News, tell
 from services.funnel.app.work import Residue
 from services.funnel.domain.accumulator import Accumulator
 from services.funnel.domain.advance import Advance, advance, begin
 from services.funnel.domain.diff import diff, joined
-from services.funnel.domain.fold import GroupFold, deal_state
+from services.funnel.domain.fold import deal_state
 from services.funnel.domain.inputs import Inputs
-from services.funnel.domain.model import DealState, FoldEvent, Known, Projection, Visit
-from services.funnel.domain.project import project, refs_of, stream_of
-from services.funnel.domain.routing import conflicting_merges, named_pipeline
+from services.funnel.domain.model import DealState, FoldEvent, Known, Projection, RowT, Visit
+from services.funnel.domain.project import project, refs_of
+from services.funnel.domain.routing import conflicting_merges
 
 _NOTHING = StoredRows()
 
@@ -103,17 +104,18 @@ def refold(
     residues: Sequence[Residue] = (),
 ) -> Outcome:
     """Fold a whole group anew; `events` are all of its events, `new` those not published yet."""
+    residues = [residue for residue in residues if residue.cause.occurred_at <= now]
     projections = project([kept.event for kept in events], inputs, now)
-    due, due_context = _come_due(inputs, stored, events, now)
-    unpublished = {kept.key: kept for kept in (*new, *due)}
-    publishers = _publish(tenant, inputs, stored, events, list(unpublished.values()), now)
-    for deal_id, publisher in publishers.items():
-        state = projections[deal_id].state
-        if state is None:
-            continue
-        for residue in (*due_context, *residues):
-            if publisher.told != state:
-                publisher.take(state, residue.cause, residue.corrected_from(state))
+    publishers = tell(
+        inputs,
+        _publishers(tenant, stored, events),
+        [kept.event for kept in events],
+        _news(inputs, stored, events, new, residues, now),
+        now,
+    )
+    for deal_id, projection in projections.items():
+        rows = stored.rows.get((tenant.current, deal_id), _NOTHING)
+        _explain(publishers[deal_id], projection, rows, residues)
     changes = all_changes(iter(publishers.values()))
     writes = [
         _write(tenant, generation, projection, stored, publishers[deal_id].version)
@@ -123,22 +125,73 @@ def refold(
     return Outcome(writes, changes, _conflicts(events, new))
 
 
-def _come_due(
-    inputs: Inputs, stored: GroupRows, events: Sequence[Kept], now: datetime
-) -> tuple[list[Kept], list[Residue]]:
-    """What lay ahead when the group was folded last and does no longer: its events, its context."""
+def _publishers(tenant: Tenant, stored: GroupRows, events: Sequence[Kept]) -> dict[str, Publisher]:
+    deals = {kept.event.subject for kept in events} | _merged(events) | set(stored.deals)
+    versions = {deal_id: deal.version for deal_id, deal in stored.deals.items()}
+    return {
+        deal_id: Publisher(
+            tenant.tenant_id, deal_id, versions.get(deal_id, 0), stored.states.get(deal_id)
+        )
+        for deal_id in deals
+    }
+
+
+def _merged(events: Sequence[Kept]) -> set[str]:
+    return {m for kept in events for m in getattr(kept.event.data, "merged_deal_ids", ())}
+
+
+def _news(
+    inputs: Inputs,
+    stored: GroupRows,
+    events: Sequence[Kept],
+    new: Sequence[Kept],
+    residues: Sequence[Residue],
+    now: datetime,
+) -> list[News]:
+    """What no record has told yet: new events, changed context, and what lay ahead until now."""
     wake_at = min((d.wake_at for d in stored.deals.values() if d.wake_at), default=None)
-    if wake_at is None:
-        return [], []
-    own = [kept for kept in events if wake_at <= kept.event.occurred_at <= now]
+    fresh = {kept.key[1:] for kept in new}
+    causes = {(residue.cause.source, residue.cause.id): residue.cause for residue in residues}
+
+    def untold(event: FoldEvent, asked: Collection[tuple[str, str]]) -> bool:
+        due = wake_at is not None and wake_at <= event.occurred_at
+        return event.occurred_at <= now and (due or (event.source, event.id) in asked)
+
     context = (e for ref in refs_of(k.event for k in events) for e in inputs.context.get(ref, ()))
-    due = sorted((e for e in context if wake_at <= e.occurred_at <= now), key=lambda e: e.order)
-    return own, [Residue(_context_cause(event), "if_passed") for event in due]
+    news = [News(kept.event, cause_of(kept)) for kept in events if untold(kept.event, fresh)]
+    news += [
+        News(event, causes.get((event.source, event.id)) or _context_cause(event))
+        for event in context
+        if untold(event, causes)
+    ]
+    return sorted(news, key=lambda item: item.event.order)
 
 
 def _context_cause(event: FoldEvent) -> Cause:
     data = event.data.model_dump_json(exclude_unset=True).encode()
     return Cause(event.id, event.source, event.type, event.occurred_at, event.recorded_at, data)
+
+
+def _explain(
+    publisher: Publisher, projection: Projection, rows: StoredRows, residues: Sequence[Residue]
+) -> None:
+    """What no event has told: another definition of a pipeline, another past of the same state."""
+    if (state := projection.state) is None:
+        return
+    for residue in residues:
+        if publisher.told != state or (publisher.quiet and _altered(rows, projection)):
+            publisher.take(state, residue.cause, residue.corrected_from(state))
+
+
+def _altered(rows: StoredRows, projection: Projection) -> bool:
+    """Whether what we hold to be true today differs from what we held before."""
+    return _held(rows.visits) != _held(projection.visits) or _held(rows.spans) != _held(
+        projection.spans
+    )
+
+
+def _held(rows: Sequence[Known[RowT]]) -> list[RowT]:
+    return sorted((k.row for k in rows if k.known_to is None), key=lambda row: row.n)
 
 
 def _conflicts(events: Sequence[Kept], new: Sequence[Kept]) -> list[Kept]:
@@ -178,77 +231,3 @@ def _first_entries(visits: Sequence[Known[Visit]]) -> dict[tuple[str, str], date
         stage = visit.pipeline_id, visit.stage_id
         first[stage] = min(first.get(stage, visit.entered_at), visit.entered_at)
     return first
-
-
-def _publish(
-    tenant: Tenant,
-    inputs: Inputs,
-    stored: GroupRows,
-    events: Sequence[Kept],
-    new: Sequence[Kept],
-    now: datetime,
-) -> dict[str, Publisher]:
-    """Records of `new` events up to `now`: late ones together first, then each one at the head."""
-    fold, late, ahead = _prepared(inputs, events, new, now)
-    tenant_id = tenant.tenant_id
-    versions = {deal_id: deal.version for deal_id, deal in stored.deals.items()}
-    deals = {kept.event.subject for kept in events} | _merged(events) | set(versions)
-    publishers = {
-        deal_id: Publisher(tenant_id, deal_id, versions.get(deal_id, 0), stored.states.get(deal_id))
-        for deal_id in deals
-    }
-    for kept in late:
-        _tell(publishers, fold, kept, kept.event.occurred_at)
-    for kept in ahead:
-        fold.extend([kept.event])
-        _tell(publishers, fold, kept, _renamed_from(publishers, fold, kept, events))
-    return publishers
-
-
-def _merged(events: Sequence[Kept]) -> set[str]:
-    return {m for kept in events for m in getattr(kept.event.data, "merged_deal_ids", ())}
-
-
-def _prepared(
-    inputs: Inputs, events: Sequence[Kept], new: Sequence[Kept], now: datetime
-) -> tuple[GroupFold, list[Kept], list[Kept]]:
-    """The fold of everything before the new head events, with the late and the head events."""
-    fresh = {(kept.event.source, kept.event.id) for kept in new}
-    visible = [kept.event for kept in events if kept.event.occurred_at <= now]
-    stream = [e for e in stream_of(visible, inputs) if e.occurred_at <= now]
-    head = max((e.order for e in stream if (e.source, e.id) not in fresh), default=None)
-    due = sorted((k for k in new if k.event.occurred_at <= now), key=lambda k: k.event.order)
-    late = [kept for kept in due if head is not None and kept.event.order < head]
-    ahead = due[len(late) :]
-    fold = GroupFold(visible, inputs.pipelines.as_known(None), inputs.currency)
-    first = ahead[0].event.order if ahead else None
-    fold.extend(e for e in stream if first is None or e.order < first)
-    return fold, late, ahead
-
-
-def _tell(
-    publishers: Mapping[str, Publisher],
-    fold: GroupFold,
-    kept: Kept,
-    corrected_from: datetime | None,
-) -> None:
-    """A record for the deal that the event is about, and one for each other that it changed."""
-    target = fold.target(kept.event)
-    for deal_id, state in fold.states().items():
-        publisher = publishers[deal_id]
-        if deal_id == target or publisher.told != state:
-            publisher.take(state, cause_of(kept), corrected_from)
-
-
-def _renamed_from(
-    publishers: Mapping[str, Publisher], fold: GroupFold, kept: Kept, events: Sequence[Kept]
-) -> datetime | None:
-    """The first naming of a pipeline corrects the deal's whole past."""
-    target = fold.target(kept.event)
-    told, named = publishers[target].told, named_pipeline(kept.event)
-    if told is None or named is None or told.facts.pipeline_id == named:
-        return None
-    others = (k for k in events if k is not kept and k.event.order < kept.event.order)
-    if any(named_pipeline(other.event) is not None for other in others):
-        return None
-    return min(k.event.occurred_at for k in events)

@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Protocol
 
 from libs.common.db.outbox import OutboxRow
-
 from services.funnel.app.model import (
     Catalogue,
     DealKey,

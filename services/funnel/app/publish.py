@@ -29,6 +29,11 @@ class Publisher:
             corrected_from = _earlier(self._held[2], corrected_from)
         self._held = (state, cause, corrected_from)
 
+    @property
+    def quiet(self) -> bool:
+        """Whether there is nothing to tell yet."""
+        return not self.changes and self._held is None
+
     def flush(self) -> None:
         if self._held is not None:
             held, self._held = self._held, None

@@ -8,9 +8,8 @@ from typing import Literal
 from services.funnel.app.model import Cause, DealKey, Kept
 from services.funnel.domain.model import DealState
 
-Past = Literal["whole", "since", "if_passed"]
-"""Which past a residue corrects: all of it, that since the cause, or that since the cause if
-anything has happened to the deal after it (else only the present changed)."""
+Past = Literal["whole", "since"]
+"""Which past a residue corrects: all of it, or that since the cause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +20,8 @@ class Residue:
     past: Past
 
     def corrected_from(self, state: DealState) -> datetime | None:
-        """Where the past of a deal changed; `None` if only the present did."""
-        at, last = self.cause.occurred_at, state.last_event_at
-        if self.past == "whole":
-            return state.facts.created_at
-        passed = last is not None and last > at
-        return at if passed or self.past == "since" else None
+        """Where the past of a deal changed, if no event in its stream tells that already."""
+        return state.facts.created_at if self.past == "whole" else self.cause.occurred_at
 
 
 @dataclass(frozen=True, slots=True)
