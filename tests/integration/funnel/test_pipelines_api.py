@@ -106,7 +106,7 @@ async def test_a_new_target_folds_nothing(funnel: Served) -> None:
     await put(funnel, tenant, BODY)
     await funnel.say(tenant, said(1, "deal.created", pipeline_id="p", stage_id="lead"))
     await funnel.caught_up(tenant)
-    aimed = BODY | {"stages": [STAGES[0] | {"target_conversion": 0.6}, *STAGES[1:]]}
+    aimed = BODY | {"stages": [{**STAGES[0], "target_conversion": 0.6}, *STAGES[1:]]}
     done = (await put(funnel, tenant, aimed, If_Match='"1"')).json()
     assert (done["version"], done["refolding"]) == (2, 0)
     assert done["stages"][0]["target_conversion"] == 0.6
