@@ -21,6 +21,7 @@ from libs.common.eventlog.port import (
     TopicConfig,
     UnknownTopic,
 )
+from libs.common.eventlog.timed import appending
 
 DEADLINE = 1.5
 SESSION = 30.0
@@ -94,9 +95,11 @@ class KafkaLog:
     async def append(self, topic: str, records: Sequence[NewRecord]) -> Sequence[tuple[int, int]]:
         if not records:
             return []
-        if topic not in self._partitions:
-            self._partitions[topic] = (await self._described(topic))[1]
-        return await self._producer.send(topic, place(records, self._partitions[topic]), records)
+        with appending(topic):
+            if topic not in self._partitions:
+                self._partitions[topic] = (await self._described(topic))[1]
+            placed = place(records, self._partitions[topic])
+            return await self._producer.send(topic, placed, records)
 
     async def topic_id(self, topic: str) -> str:
         return (await self._described(topic))[0]

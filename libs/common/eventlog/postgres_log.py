@@ -26,6 +26,7 @@ from libs.common.eventlog.port import (
 )
 from libs.common.eventlog.postgres_reader import PostgresReader
 from libs.common.eventlog.postgres_session import CHANNEL, SETTINGS, unavailable
+from libs.common.eventlog.timed import appending
 
 DEADLINE = 1.5
 """Seconds until an append that is not durable is given up; it may still become durable."""
@@ -123,7 +124,14 @@ class PostgresLog:
     async def append(self, topic: str, records: Sequence[NewRecord]) -> Sequence[tuple[int, int]]:
         if not records:
             return []
-        placed = place(records, await self._partitions(topic))
+        with appending(topic):
+            placed = place(records, await self._partitions(topic))
+            return await self._written(topic, placed, records)
+
+    async def _written(
+        self, topic: str, placed: Sequence[int], records: Sequence[NewRecord]
+    ) -> Sequence[tuple[int, int]]:
+        """Join the next transaction of the writer, and wait for its commit."""
         if sum(len(waiting.records) for waiting in self._waiting) > MAX_WAITING:
             raise LogUnavailable("too many records wait to be written")
         done: asyncio.Future[list[tuple[int, int]]] = asyncio.get_running_loop().create_future()

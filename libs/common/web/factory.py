@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
+from libs.common import metrics
 from libs.common.clock import Clock
 from libs.common.runtime import Service, opened
 from libs.common.web import problems
@@ -55,6 +56,7 @@ def create_app(
     app.include_router(health_router(services))
     app.openapi = lambda: _openapi(app, app.routes)  # type: ignore[method-assign]
     problems.install(app)
+    metrics.BUILD_INFO.labels(app.version).set(1)
     app.add_middleware(RequestContext, clock=clock)
     return app
 

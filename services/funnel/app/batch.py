@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from libs.common import faults
+from libs.common import faults, metrics
 from libs.common.clock import Clock
 from libs.common.eventlog.loop import Buried
 from libs.common.eventlog.port import Record
@@ -55,6 +55,7 @@ class BatchHandler:
         void = await self._fold(store, tenants, kept)
         await store.publish(context_rows(kept.new))
         faults.hit("funnel.after_write")
+        _count(kept, len(incoming))
         return kept.conflicts + _conflicts(kept, void)
 
     async def _fold(
@@ -84,6 +85,16 @@ async def _decoded(records: Iterable[Record]) -> list[Incoming | Buried]:
 def _folded(incoming: Iterable[Incoming]) -> list[Kept]:
     """Events of known types; the others are kept and skipped."""
     return [kept for item in incoming if (kept := kept_of(item)) is not None]
+
+
+def _count(kept: Deduplicated, met: int) -> None:
+    """Batches that are rolled back count as well: what is met again is work again."""
+    outcomes = {
+        "new": len(kept.new), "conflict": len(kept.conflicts), "earlier": len(kept.earlier)
+    }  # fmt: skip
+    outcomes["duplicate"] = met - sum(outcomes.values())
+    for outcome, events in outcomes.items():
+        metrics.FUNNEL_EVENTS.labels(outcome).inc(events)
 
 
 def _named(deals: Iterable[Kept]) -> set[RefKey]:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from libs.common import metrics
 from services.funnel.app.folding import GroupRows, Outcome, fold_at_head, refold
 from services.funnel.app.locking import Group, locked
 from services.funnel.app.model import Catalogue, DealKey, Kept, RefKey, Tenant
@@ -76,6 +77,8 @@ class Folding:
                 left.append(group)
             else:
                 outcomes.append(outcome)
+        metrics.FUNNEL_FOLDS.labels("head").inc(len(outcomes))
+        metrics.FUNNEL_FOLDS.labels("refold").inc(len(left))
         return outcomes + await self._refold(left)
 
     def _may_advance(self, group: Group) -> bool:

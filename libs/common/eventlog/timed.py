@@ -1,0 +1,21 @@
+"""What every adapter tells of its appends: how long they take, and how many fail."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from libs.common import metrics
+from libs.common.eventlog.port import LogError
+
+
+@contextmanager
+def appending(topic: str) -> Iterator[None]:
+    """Around an append: its time if it became durable, else a failure of the topic."""
+    clock = asyncio.get_running_loop()
+    started = clock.time()
+    try:
+        yield
+    except LogError:
+        metrics.LOG_APPEND_FAILURES.labels(topic).inc()
+        raise
+    metrics.LOG_APPEND_SECONDS.labels(topic).observe(clock.time() - started)
