@@ -72,12 +72,16 @@ def _row(ref: RefKey, known: Known[ContextSpan]) -> tuple[Any, ...]:
 
 async def queue_refolds(conn: Any, causes: Sequence[tuple[RefKey, Kept]]) -> None:
     """Queue every deal that refers to what changed, with the event that changed it."""
-    rows = [(*ref, cause_text(cause_of(kept))) for ref, kept in causes]
+    rows = [
+        (*ref, cause_text(cause_of(kept)), kept.event.recorded_at if kept.live else None)
+        for ref, kept in causes
+    ]
     await conn.execute(
-        """INSERT INTO funnel.refold_queue (tenant_id, deal_id, reason, cause)
-        SELECT r.tenant_id, r.deal_id, 'context', k.cause::json
-        FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS k(tenant_id, kind, id, cause)
+        """INSERT INTO funnel.refold_queue (tenant_id, deal_id, reason, cause, recorded_at)
+        SELECT r.tenant_id, r.deal_id, 'context', k.cause::json, k.recorded_at
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])
+            AS k(tenant_id, kind, id, cause, recorded_at)
         JOIN funnel.deal_references r USING (tenant_id, kind, id)
         ORDER BY r.tenant_id, r.deal_id""",
-        *transposed(rows, 4),
+        *transposed(rows, 5),
     )

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from libs.common.db.outbox import OutboxRow
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common.db import outbox
 from libs.common.db.database import driver
+from libs.common.db.outbox import OutboxRow
 from services.funnel.app.watermark import Folded, Process
 
 
@@ -36,7 +36,16 @@ class PostgresWatermarks:
 
     async def oldest_refold(self) -> datetime | None:
         found: datetime | None = await (await self._conn()).fetchval(
-            "SELECT queued_at FROM funnel.refold_queue ORDER BY ticket LIMIT 1"
+            "SELECT min(recorded_at) FROM funnel.refold_queue WHERE recorded_at IS NOT NULL"
+        )
+        return found
+
+    async def oldest_due(self, now: datetime) -> datetime | None:
+        found: datetime | None = await (await self._conn()).fetchval(
+            """SELECT d.wake_at FROM funnel.deals d
+            JOIN funnel.generations g ON g.tenant_id = d.tenant_id AND g.current = d.generation
+            WHERE d.wake_at <= $1 ORDER BY d.wake_at LIMIT 1""",
+            now,
         )
         return found
 
@@ -53,14 +62,15 @@ class PostgresWatermarks:
         return await outbox.pending_up_to(self._tx, "funnel", outbox_id)
 
     async def tell(self, watermark: datetime, rows: Sequence[OutboxRow]) -> None:
-        await (await self._conn()).execute(
+        told = await (await self._conn()).fetchval(
             """INSERT INTO funnel.watermarks (name, watermark, updated_at)
             VALUES ('deals', $1, now())
             ON CONFLICT (name) DO UPDATE SET watermark = EXCLUDED.watermark, updated_at = now()
-            WHERE funnel.watermarks.watermark < EXCLUDED.watermark""",
+            WHERE funnel.watermarks.watermark < EXCLUDED.watermark RETURNING 1""",
             watermark,
         )
-        await outbox.put(self._tx, "funnel", rows)
+        if told:
+            await outbox.put(self._tx, "funnel", rows)
 
     async def _conn(self) -> Any:
         return await driver(self._tx)

@@ -186,9 +186,12 @@ TABLES = (
         cause json,
         ticket bigint GENERATED ALWAYS AS IDENTITY,
         queued_at timestamptz NOT NULL DEFAULT now(),
+        recorded_at timestamptz, -- of a live cause: the watermark waits for it
         PRIMARY KEY (tenant_id, deal_id, ticket)
     )""",
     "CREATE INDEX refold_queue_ticket ON funnel.refold_queue (ticket)",
+    """CREATE INDEX refold_queue_recorded ON funnel.refold_queue (recorded_at)
+        WHERE recorded_at IS NOT NULL""",
     "CREATE INDEX deals_due ON funnel.deals (wake_at) WHERE wake_at IS NOT NULL",
     """CREATE TABLE funnel.generations (
         tenant_id text PRIMARY KEY,
