@@ -33,13 +33,23 @@ async def read_dead_letter(dead_letter_id: str, principal: Admin) -> None:
     raise NotSupportedYet("dead letters are not supported yet")
 
 
-@router.api_route("/v1/connections", methods=["GET"])
-@router.api_route("/v1/connections/{connection_id}", methods=["PUT", "GET", "DELETE"])
-@router.api_route("/v1/connections/{connection_id}/test", methods=["POST"])
 async def connections(principal: Configurer, connection_id: str = "") -> None:
     raise NotSupportedYet("connections are not supported yet")
 
 
-@router.api_route("/v1/mappings/{mapping_id}", methods=["PUT", "GET", "DELETE"])
 async def mappings(mapping_id: str, principal: Configurer) -> None:
     raise NotSupportedYet("mappings are not supported yet")
+
+
+_CONFIGURATION = (
+    ("list_connections", "GET", "/v1/connections", connections),
+    ("put_connection", "PUT", "/v1/connections/{connection_id}", connections),
+    ("read_connection", "GET", "/v1/connections/{connection_id}", connections),
+    ("delete_connection", "DELETE", "/v1/connections/{connection_id}", connections),
+    ("test_connection", "POST", "/v1/connections/{connection_id}/test", connections),
+    ("put_mapping", "PUT", "/v1/mappings/{mapping_id}", mappings),
+    ("read_mapping", "GET", "/v1/mappings/{mapping_id}", mappings),
+    ("delete_mapping", "DELETE", "/v1/mappings/{mapping_id}", mappings),
+)
+for _name, _method, _path, _endpoint in _CONFIGURATION:
+    router.add_api_route(_path, _endpoint, methods=[_method], name=_name)
