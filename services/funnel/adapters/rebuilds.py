@@ -12,9 +12,13 @@ from services.funnel.domain.model import DealState
 _CLAIM = """SELECT tenant_id, rebuild_id, generation, state, accept, differing, cursor, started_at
     FROM funnel.rebuilds WHERE finished_at IS NULL
     ORDER BY started_at, tenant_id LIMIT 1 FOR UPDATE SKIP LOCKED"""
-_DEALS = """SELECT DISTINCT subject_id FROM funnel.events
-    WHERE tenant_id = $1 AND subject_kind = 'deal' AND subject_id > $2
-    ORDER BY subject_id LIMIT $3"""
+_DEALS = """(SELECT DISTINCT subject_id FROM funnel.events
+        WHERE tenant_id = $1 AND subject_kind = 'deal' AND subject_id > $2
+        ORDER BY subject_id LIMIT $3)
+    UNION (SELECT d.deal_id FROM funnel.deals d
+        JOIN funnel.generations g ON g.tenant_id = d.tenant_id AND g.current = d.generation
+        WHERE d.tenant_id = $1 AND d.deal_id > $2 ORDER BY d.deal_id LIMIT $3)
+    ORDER BY 1 LIMIT $3"""
 _VANISHED = """SELECT d.deal_id FROM funnel.deals d
     JOIN funnel.generations g ON g.tenant_id = d.tenant_id AND g.current = d.generation
     WHERE d.tenant_id = $1 AND d.status IS NOT NULL AND NOT EXISTS (

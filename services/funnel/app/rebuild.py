@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Protocol
 from uuid import UUID
@@ -40,6 +40,7 @@ from services.funnel.domain.project import project
 
 CHUNK = 200
 CLEAN = 5_000
+_MOMENT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,13 +137,14 @@ class Rebuilds:
             if rebuild is None:
                 return False
             if rebuild.state == "building":
-                await self._build(store, rebuild)
-                return True
+                return await self._build(store, rebuild)
             if rebuild.state == "switched" and await self._publish(store, rebuild):
                 return True
             return await store.clean_rebuild(rebuild, CLEAN)
 
-    async def _build(self, store: RebuildStore, rebuild: Rebuild) -> None:
+    async def _build(self, store: RebuildStore, rebuild: Rebuild) -> bool:
+        """Fold the next deals, or end; false while they wait for a refold, whose records would
+        be lost with the rows that they start from."""
         if rebuild.cursor is None:
             await store.begin_rebuild(rebuild)
         deals = await store.deals_after(rebuild, CHUNK)
@@ -151,13 +153,15 @@ class Rebuilds:
             equal = rebuild.differing + len(found) == 0
             state = "switched" if equal or rebuild.accept else "differs"
             await store.end_rebuild(rebuild, state, found)
-            return
-        found = await self._fold(store, rebuild, deals)
-        await store.advance_rebuild(rebuild, deals[-1], len(deals), found)
+            return True
+        differences = await self._fold(store, rebuild, deals)
+        if differences is not None:
+            await store.advance_rebuild(rebuild, deals[-1], len(deals), differences)
+        return differences is not None
 
     async def _fold(
         self, store: RebuildStore, rebuild: Rebuild, deals: Sequence[str]
-    ) -> list[Difference]:
+    ) -> list[Difference] | None:
         tenants = await store.hold_tenants([rebuild.tenant_id])
         tenant = tenants[rebuild.tenant_id]
         groups = await locked(store, Work((), {(tenant.tenant_id, d): () for d in deals}))
@@ -166,12 +170,14 @@ class Rebuilds:
         writes: list[DealWrite] = []
         found: list[Difference] = []
         async for _, stored, events, inputs in folding.loaded(groups):
-            projections = project([kept.event for kept in events], inputs, folding.now)
+            as_of = _as_of(stored, folding.now)
+            projections = project([kept.event for kept in events], inputs, as_of)
             writes += [_shadow(tenant, rebuild, stored, p) for p in projections.values()]
-            found += _differences(tenant, stored, projections, set(deals), folding.now)
-        waiting = await store.queued([(tenant.tenant_id, d.deal_id) for d in found])
+            found += _differences(tenant, stored, projections, set(deals))
+        if await store.queued([key for group in groups for key in group.keys]):
+            return None
         await store.write_deals(writes)
-        return [d for d in found if (tenant.tenant_id, d.deal_id) not in waiting]
+        return found
 
     async def _publish(self, store: RebuildStore, rebuild: Rebuild) -> bool:
         """One corrected record for each accepted difference."""
@@ -180,8 +186,9 @@ class Rebuilds:
             return False
         keys = [(rebuild.tenant_id, deal_id) for deal_id in waiting]
         await store.hold_tenants([rebuild.tenant_id])
-        versions = await store.raise_versions(keys)
+        await store.lock_deals(keys)
         states = await store.states_of(keys)
+        versions = await store.raise_versions(states.keys())
         catalogues = await store.catalogues([rebuild.tenant_id])
         changes = [
             Change(
@@ -191,6 +198,13 @@ class Rebuilds:
         ]
         await store.publish(deal_rows(changes, catalogues))
         return True
+
+
+def _as_of(stored: GroupRows, now: datetime) -> datetime:
+    """Now; or just before an alarm that has not rung yet, as the served rows are: it rings after
+    the switch as it would have before."""
+    alarms = (held.wake_at for held in stored.deals.values() if held.wake_at is not None)
+    return min((now, *(at - _MOMENT for at in alarms)))
 
 
 def _shadow(
@@ -217,13 +231,12 @@ def _differences(
     stored: GroupRows,
     projections: Mapping[str, Projection],
     deals: Collection[str],
-    now: datetime,
 ) -> list[Difference]:
     found = []
     for deal_id, projection in projections.items():
         held, state = stored.deals.get(deal_id), stored.states.get(deal_id)
-        if deal_id not in deals or (held and held.wake_at and held.wake_at <= now):
-            continue  # another chunk's, or its alarm is about to ring
+        if deal_id not in deals:
+            continue  # another chunk's
         rows = stored.rows.get((tenant.current, deal_id), StoredRows())
         before = _checksum(state, rows) if held else None
         after = _checksum(projection.state, StoredRows(projection.visits, projection.spans))

@@ -13,7 +13,7 @@ from libs.common.contracts.topics import CONTEXT, DEALS
 from libs.common.db.outbox import OutboxRow
 from libs.common.ids import uuid5
 from services.funnel.app.model import Catalogue, Cause, Change, Incoming
-from services.funnel.domain.model import DealState
+from services.funnel.domain.model import DealState, Facts
 
 SOURCE = "/headway/funnel"
 _SCALARS = (
@@ -26,7 +26,6 @@ _SCALARS = (
 def state_fields(state: DealState, catalogue: Catalogue) -> dict[str, Any]:
     """The state as clients see it, less `version`; instants, dates and decimals as values."""
     facts = state.facts
-    money = {"amount": facts.amount, "currency": facts.currency}
     return {
         "deal_id": state.deal_id,
         "pipeline_id": facts.pipeline_id,
@@ -36,13 +35,20 @@ def state_fields(state: DealState, catalogue: Catalogue) -> dict[str, Any]:
         "stage_id": facts.stage_id,
         "stage_name": catalogue.stage_name(facts.pipeline_id, facts.stage_id),
         **{name: getattr(facts, name) for name in _SCALARS},
-        "amount": None if facts.amount is None else money,
+        "amount": _money(facts),
         **state.activity._asdict(),
         "merged_into": facts.merged_into,
         "attributes": facts.attributes,
         "last_event_at": state.last_event_at,
         "recorded_at": state.recorded_at,
     }
+
+
+def _money(facts: Facts) -> dict[str, Any] | None:
+    """Without the zeros that its column or its source put behind it: one amount, one spelling."""
+    if facts.amount is None:
+        return None
+    return {"amount": facts.amount.normalize(), "currency": facts.currency}
 
 
 def deal_rows(changes: Sequence[Change], catalogues: Mapping[str, Catalogue]) -> list[OutboxRow]:
