@@ -8,7 +8,7 @@ ARGS ?=
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fault test-full check fmt lint types arch bench migrate lock clean clean-data
+.PHONY: help setup run test test-fault test-full check fmt lint types arch bench openapi migrate lock clean clean-data
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-17s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -51,6 +51,9 @@ arch: $(READY) ## import contracts, size budget, contracts of topics
 
 bench: $(READY) ## speed as ratios against named baselines, in one run
 	$(BIN)/python -m tests.bench $(ARGS)
+
+openapi: $(READY) ## write docs/openapi from the code
+	$(BIN)/python -m services.standalone.openapi docs/openapi
 
 migrate: $(READY) ## bring the database of HEADWAY_DATABASE_URL to head
 	$(BIN)/python -m libs.common.db migrate

@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, iter_route_contexts
 
 from libs.common import metrics
 from libs.common.clock import Clock
@@ -20,6 +20,8 @@ from libs.common.web.health import health_router
 from libs.common.web.problem_schema import with_problems
 from libs.common.web.strict import refuse_unknown_parameters
 
+_PRODUCT = "Headway"
+
 
 def create_app(
     services: Sequence[Service],
@@ -27,7 +29,7 @@ def create_app(
     authenticator: Authenticator,
     cursors: Cursors,
     clock: Clock,
-    title: str = "Headway",
+    title: str = _PRODUCT,
 ) -> FastAPI:
     """One application for any number of services; it starts and stops them, but runs no worker."""
 
@@ -54,7 +56,7 @@ def create_app(
             )
         app.include_router(_openapi_of(app, service))
     app.include_router(health_router(services))
-    app.openapi = lambda: _openapi(app, app.routes)  # type: ignore[method-assign]
+    app.openapi = lambda: _openapi(app, app.routes, title)  # type: ignore[method-assign]
     problems.install(app)
     metrics.BUILD_INFO.labels(app.version).set(1)
     app.add_middleware(RequestContext, clock=clock)
@@ -78,12 +80,18 @@ def _openapi_of(app: FastAPI, service: Service) -> APIRouter:
 
     @router.get(f"/openapi/{service.name}.json", name=f"openapi_{service.name}")
     async def document() -> dict[str, Any]:
-        routes = [r for r in app.routes if service.name in getattr(r, "tags", ())]
-        return _openapi(app, routes, service.name)
+        return document_of(app, service.name)
 
     return router
 
 
-def _openapi(app: FastAPI, routes: Sequence[Any], name: str | None = None) -> dict[str, Any]:
-    title = f"{app.title} {name}" if name else app.title
+def document_of(app: FastAPI, service: str) -> dict[str, Any]:
+    """The OpenAPI document of one service of an application."""
+    routes = [
+        r for r in iter_route_contexts(app.routes) if service in (getattr(r, "tags", ()) or ())
+    ]
+    return _openapi(app, routes, f"{_PRODUCT} {service}")
+
+
+def _openapi(app: FastAPI, routes: Sequence[Any], title: str) -> dict[str, Any]:
     return with_problems(get_openapi(title=title, version=app.version, routes=routes))

@@ -14,30 +14,35 @@ Configurer = Annotated[Principal, Depends(require("config:write"))]
 
 @router.post("/v1/webhooks/{connection_id}")
 async def take_webhook(connection_id: str) -> None:
-    """Deliveries of CRMs; authenticated by the connection's own scheme once there are any."""
+    """Deliveries of CRMs, by the connection's own scheme. Not built yet: answers 422."""
     raise NotSupportedYet("webhooks are not supported yet")
 
 
 @router.get("/v1/dead-letters")
 async def list_dead_letters(principal: Admin) -> None:
+    """What could not be used, and why. Not built yet: answers 422."""
     raise NotSupportedYet("dead letters are not supported yet")
 
 
 @router.post("/v1/dead-letters/redrive")
 async def redrive_dead_letters(principal: Admin) -> None:
+    """Another try after the cause is mended. Not built yet: answers 422."""
     raise NotSupportedYet("dead letters are not supported yet")
 
 
 @router.get("/v1/dead-letters/{dead_letter_id}")
 async def read_dead_letter(dead_letter_id: str, principal: Admin) -> None:
+    """One record that could not be used. Not built yet: answers 422."""
     raise NotSupportedYet("dead letters are not supported yet")
 
 
 async def connections(principal: Configurer, connection_id: str = "") -> None:
+    """How a CRM delivers natively. Not built yet: answers 422."""
     raise NotSupportedYet("connections are not supported yet")
 
 
 async def mappings(mapping_id: str, principal: Configurer) -> None:
+    """Which rows or bodies make which events. Not built yet: answers 422."""
     raise NotSupportedYet("mappings are not supported yet")
 
 

@@ -1,7 +1,7 @@
 """What `/metrics` tells of requests and of appends."""
 
 import pytest
-from fastapi import FastAPI, Response
+from fastapi import APIRouter, FastAPI, Response
 from httpx import ASGITransport, AsyncClient
 from prometheus_client import REGISTRY
 
@@ -16,14 +16,15 @@ def value(name: str, **labels: str) -> float:
 
 
 def application() -> FastAPI:
-    app = FastAPI()
+    app, router = FastAPI(), APIRouter(prefix="/things")
 
-    @app.get("/things/{thing_id}")
+    @router.get("/{thing_id}")
     async def thing(thing_id: int) -> Response:
         if thing_id == 13:
             raise RuntimeError("broken")
         return Response(status_code=200 if thing_id < 10 else 404)
 
+    app.include_router(router)
     app.add_middleware(RequestContext, clock=SystemClock())
     return app
 

@@ -1,0 +1,49 @@
+"""`docs/openapi/` holds what the code says, one document a service."""
+
+import copy
+from pathlib import Path
+
+import pytest
+
+from services.standalone.openapi import Documents, documents, drift, write
+from tests.architecture.tree import ROOT
+
+
+@pytest.fixture(scope="module")
+def wanted() -> Documents:
+    return documents()
+
+
+def test_the_files_have_not_drifted(wanted: Documents) -> None:
+    assert list(drift(ROOT / "docs" / "openapi", wanted)) == [], "run make openapi"
+
+
+def test_every_operation_has_an_id_of_its_own_and_a_described_answer(wanted: Documents) -> None:
+    operations = [
+        (f"{method} {path}", operation)
+        for document in wanted.values()
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    ]
+    assert all(document["paths"] for document in wanted.values())
+    ids = [operation["operationId"] for _, operation in operations]
+    assert len(set(ids)) == len(ids)
+    assert [name for name, operation in operations if not operation.get("description")] == []
+
+
+def test_building_opens_and_makes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    documents()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_planted_drift_is_caught(wanted: Documents, tmp_path: Path) -> None:
+    write(tmp_path, wanted)
+    assert list(drift(tmp_path, wanted)) == []
+    changed = copy.deepcopy(dict(wanted))
+    del changed["reporting"]["paths"]["/v1/funnel/snapshot"]["get"]["parameters"]
+    assert list(drift(tmp_path, changed)) == ["reporting.json has drifted"]
+    (tmp_path / "ingest.json").rename(tmp_path / "gone.json")
+    assert list(drift(tmp_path, wanted)) == ["gone.json is of no service", "ingest.json is missing"]
+    write(tmp_path, wanted)
+    assert list(drift(tmp_path, wanted)) == []
