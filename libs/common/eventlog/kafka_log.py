@@ -42,7 +42,7 @@ class KafkaLog:
     ) -> None:
         self.servers, self._client_id = list(servers), client_id
         self._producer = Producer(servers, client_id, deadline)
-        self._session = session
+        self.session = session
         self._lookup: Any = None
         self._partitions: dict[str, int] = {}
         self._starting = asyncio.Lock()
@@ -130,7 +130,7 @@ class KafkaLog:
         return {Partition(topic, p.partition): PartitionEnds(starts[p], ends[p]) for p in places}
 
     def reader(self, topics: Sequence[str], group: str, member: str) -> KafkaReader:
-        return KafkaReader(self, topics, group, member, self._session)
+        return KafkaReader(self, topics, group, member, self.session)
 
 
 def _new(topic: TopicConfig, copies: int) -> Any:

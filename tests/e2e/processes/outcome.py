@@ -1,0 +1,126 @@
+"""What a funnel has made of the log: its rows, its records, its numbers; and what must hold."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import asyncpg
+import orjson
+
+from libs.common.contracts.topics import CRM_EVENTS, DEALS, dlq
+from libs.common.ids import uuid5
+from tests.e2e.processes import topics
+from tests.e2e.processes.topics import Ends, Kept
+from tests.integration.funnel.write_rig import rigged
+
+Rows = Mapping[str, list[Any]]
+_SETTLED = """SELECT
+    NOT EXISTS (SELECT FROM funnel.outbox WHERE published_at IS NULL AND tenant_id <> '_all')
+    AND NOT EXISTS (SELECT FROM funnel.refold_queue)"""
+
+
+@dataclass(frozen=True)
+class Since:
+    """Where the topics of a run's output ended before it."""
+
+    deals: Ends
+    dead: Ends
+
+
+async def now(server: str) -> Since:
+    return Since(await topics.ends(server, DEALS), await topics.ends(server, dlq(CRM_EVENTS)))
+
+
+async def settled(server: str, database_url: str) -> bool:
+    """Whether everything in the log is folded and everything that follows is published."""
+    ends = {place.partition: end for place, end in (await topics.ends(server, CRM_EVENTS)).items()}
+    connection = await asyncpg.connect(database_url)
+    try:
+        rows = await connection.fetch(
+            "SELECT partition, next_offset FROM funnel.positions WHERE topic = $1", CRM_EVENTS
+        )
+        held = {row[0]: row[1] for row in rows}
+        return held == ends and bool(await connection.fetchval(_SETTLED))
+    finally:
+        await connection.close()
+
+
+async def rows(database_url: str, tenants: Sequence[str]) -> Mapping[str, Rows]:
+    """Everything in the funnel's tables that follows from the events, by tenant."""
+    async with rigged(database_url) as rig:
+        return {tenant: await rig.rows(tenant) for tenant in tenants}
+
+
+def differences(found: Mapping[str, Rows], wanted: Mapping[str, Rows]) -> list[str]:
+    """The first rows that differ, told shortly: a diff of thousands of rows helps nobody."""
+    told = []
+    for tenant, tables in wanted.items():
+        for table, expected in tables.items():
+            actual = found[tenant][table]
+            assert expected, f"nothing in {table}: the comparison would be of nothing"
+            pairs = zip(actual, expected, strict=False)
+            unlike = [pair for pair in pairs if pair[0] != pair[1]]
+            if len(actual) != len(expected) or unlike:
+                counts = f"{len(actual)} rows for {len(expected)}, {len(unlike)} differ"
+                told.append(f"{tenant}.{table}: {counts}, first {unlike[:1]}")
+    return told
+
+
+async def dead_letters(server: str, since: Since) -> list[Kept]:
+    return await topics.read(server, dlq(CRM_EVENTS), since.dead)
+
+
+async def served(database_url: str, tenant: str) -> Mapping[str, dict[str, Any]]:
+    """The published view of the deals, as reporting reads it, by deal."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        async with connection.transaction():
+            await connection.execute("SELECT set_config('app.tenant', $1, true)", tenant)
+            found = await connection.fetch("SELECT * FROM funnel_api.deals_v1")
+        return {row["deal_id"]: dict(row) for row in found}
+    finally:
+        await connection.close()
+
+
+def judge(tenant: str, deal: str, records: Sequence[Kept], row: Mapping[str, Any]) -> list[str]:
+    """What is wrong with one deal's records: versions 1 to n, repeats to the byte, last as served.
+
+    A repeat may come late (a crash between append and mark), so the order is that of first copies.
+    """
+    first: dict[str, Kept] = {}
+    faults = []
+    for record in records:
+        held = first.setdefault(record.header("ce_id"), record)
+        if record.content != held.content:
+            faults.append(f"{deal}: {record.header('ce_id')} was repeated with another content")
+    versions = [record.data["version"] for record in first.values()]
+    if versions != list(range(1, len(versions) + 1)):
+        faults.append(f"{deal}: versions are {versions}")
+    wanted = [str(uuid5(tenant, deal, str(version))) for version in versions]
+    if list(first) != wanted:
+        faults.append(f"{deal}: ids do not follow from the versions")
+    state = list(first.values())[-1].data["state"]
+    faults += [f"{deal}: {name} is {state[name]!r} in the last record and {value!r} in the row"
+               for name, value in _told(row).items() if state[name] != value]  # fmt: skip
+    return faults
+
+
+_OWN = ("tenant_id", "generation", "accumulator", "wake_at", "amount", "currency", "attributes")
+
+
+def _told(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of the view in the words of a record."""
+    plain = {name: _plain(value) for name, value in row.items() if name not in _OWN}
+    amount = None
+    if row["amount"] is not None:
+        digits = row["amount"].normalize() + Decimal("0.00")
+        amount = {"amount": f"{digits:f}", "currency": row["currency"]}
+    return plain | {"amount": amount, "attributes": orjson.loads(row["attributes"])}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return orjson.loads(orjson.dumps(value, option=orjson.OPT_UTC_Z))
+    return value.isoformat() if isinstance(value, date) else value
