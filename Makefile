@@ -46,7 +46,7 @@ lint: $(READY) ## check format and lint
 types: $(READY) ## mypy --strict
 	$(BIN)/mypy
 
-arch: $(READY) ## import contracts, size budget, contracts of topics
+arch: $(READY) ## import contracts, budgets, and that documents tell what the code does
 	$(BIN)/lint-imports --no-cache && $(BIN)/python -m pytest -q tests/architecture
 
 bench: $(READY) ## speed as ratios against named baselines, in one run

@@ -1,0 +1,55 @@
+"""Unknown query parameters are refused, wherever the known ones are declared."""
+
+from typing import Annotated
+
+import pytest
+from fastapi import APIRouter, Depends, FastAPI, Query
+from httpx import ASGITransport, AsyncClient
+from pydantic import BaseModel, Field
+
+from libs.common.web import problems
+from libs.common.web.strict import refuse_unknown_parameters
+
+
+class Given(BaseModel):
+    plain: str = ""
+    start: str = Field("", alias="from")
+
+
+def inner(deep: str = "") -> str:
+    return deep
+
+
+def application() -> FastAPI:
+    app, router = FastAPI(), APIRouter()
+
+    @router.get("/by-name")
+    async def by_name(deep: Annotated[str, Depends(inner)], own: str = "") -> str:
+        return deep + own
+
+    @router.get("/by-model")
+    async def by_model(given: Annotated[Given, Query()]) -> str:
+        return given.plain + given.start
+
+    app.include_router(router, dependencies=[Depends(refuse_unknown_parameters)])
+    problems.install(app)
+    return app
+
+
+@pytest.mark.parametrize(
+    ("url", "unknown"),
+    [
+        ("/by-name?own=1&deep=2", []),
+        ("/by-name?own=1&other=2", ["other"]),
+        ("/by-model?plain=1&from=2", []),
+        ("/by-model?start=1", ["start"]),
+        ("/by-model?given=1", ["given"]),
+    ],
+)
+async def test_what_no_declaration_names_is_refused(url: str, unknown: list[str]) -> None:
+    transport = ASGITransport(application())
+    async with AsyncClient(transport=transport, base_url="http://headway") as client:
+        answer = await client.get(url)
+    assert answer.status_code == (422 if unknown else 200), answer.text
+    if unknown:
+        assert [error["parameter"] for error in answer.json()["errors"]] == unknown
