@@ -10,13 +10,13 @@ from tests.integration.funnel.write_rig import said, stage
 
 pytestmark = pytest.mark.postgres
 
-STAGES = [
+STAGES: list[dict[str, Any]] = [
     {"id": "lead", "name": "Lead", "class": "open", "target_conversion": 0.5, "limit": "P30D"},
     {"id": "offer", "class": "open"},
     {"id": "signed", "name": "Signed", "class": "won"},
     {"id": "gone", "name": "Gone", "class": "lost"},
 ]
-BODY = {"name": "Sales", "stages": STAGES}
+BODY: dict[str, Any] = {"name": "Sales", "stages": STAGES}
 
 
 async def put(funnel: Served, tenant: str, body: Any, *, id_: str = "p", **headers: str) -> Any:
