@@ -18,6 +18,7 @@ def dangling(path: Path, root: Path) -> Iterator[str]:
     for mention in sorted({found.rstrip("./-") for found in pattern.findall(source)}):
         if not (root / mention).exists():
             yield f"{path.relative_to(root)}: {mention}"
-    for link in _LINK.findall(source) if path.suffix == ".md" else ():
+    links = _LINK.findall(source) if path.suffix == ".md" else ()
+    for link in sorted(set(links)):
         if not (path.parent / link).exists():
             yield f"{path.relative_to(root)}: {link}"
