@@ -4,6 +4,7 @@ import asyncio
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import asyncpg
@@ -42,6 +43,13 @@ def kafka_server() -> Iterator[str]:
     if external := os.environ.get("HEADWAY_TEST_KAFKA"):
         yield external
         return
+    with own_broker() as broker:
+        yield broker.server
+
+
+@contextmanager
+def own_broker() -> Iterator[KafkaBroker]:
+    """A broker for one's own purposes, such as killing it; where none can be: as `kafka_server`."""
     with tempfile.TemporaryDirectory(prefix="hwk") as folder:
         broker = KafkaBroker(Path(folder))
         try:
@@ -51,7 +59,7 @@ def kafka_server() -> Iterator[str]:
                 pytest.fail(str(missing))
             pytest.skip(str(missing))
         try:
-            yield broker.server
+            yield broker
         finally:
             broker.kill()
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any
@@ -81,7 +81,7 @@ class Scene:
             pass
         return sender
 
-    def sending(self, ingest: Process, sender: Sender) -> Any:
+    def sending(self, ingest: Process, sender: Sender) -> Iterator[None]:
         """The same, one batch of each tenant at a time, for who does something in between."""
         for turn in zip_longest(*(self._batches(tenant) for tenant in self.deals)):
             for tenant, batch in zip(self.deals, turn, strict=True):
@@ -124,9 +124,16 @@ class Scene:
             return self.made(stack, since)
 
     def made(self, stack: Stack, since: Since) -> Made:
-        """What a run has made, once it has ended; its records are judged on the way."""
+        """What a run has made of the whole stream, once it has ended.
+
+        That every event that was sent is there, once, and the records are judged on the way.
+        """
         assert self.faults(stack, since) == []
-        return Made(self.rows(stack), self.numbers(stack))
+        rows = self.rows(stack)
+        for tenant, told in self.streams().items():
+            kept = [row[1] for row in rows[tenant]["events"]]
+            assert sorted(kept) == sorted({event["id"] for event in told})
+        return Made(rows, self.numbers(stack))
 
     def rows(self, stack: Stack) -> Mapping[str, Rows]:
         return asyncio.run(outcome.rows(stack.database_url, list(self.deals)))

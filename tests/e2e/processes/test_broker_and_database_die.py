@@ -1,0 +1,162 @@
+"""The broker and the database die in mid-stream and come back: senders are told to repeat, nothing
+that was acknowledged is lost, and the funnel goes on in the same process to the same rows."""
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import asyncpg
+import httpx
+import pytest
+
+from libs.common.db.embedded import EmbeddedPostgres
+from libs.common.testing.fixtures import own_broker
+from libs.common.testing.kafka import KafkaBroker
+from tests.e2e.processes.conftest import scene_on
+from tests.e2e.processes.outcome import differences
+from tests.e2e.processes.scene import Scene
+from tests.e2e.processes.sender import Sender
+from tests.e2e.processes.stack import Process, Stack, until
+
+pytestmark = [pytest.mark.e2e, pytest.mark.kafka, pytest.mark.postgres, pytest.mark.fault]
+Property = Callable[[str, object], None]
+_TERMINATE = """SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid()"""
+
+
+@dataclass
+class World:
+    """What there is to break, and the scene upon it."""
+
+    scene: Scene
+    broker: KafkaBroker
+    postgres: EmbeddedPostgres
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A broker and a PostgreSQL of our own; the database keeps what it has acknowledged."""
+    folder: Path = tmp_path_factory.mktemp("world")
+    postgres = EmbeddedPostgres(folder / "pg")
+    with own_broker() as broker:
+        try:
+            postgres.start()
+            with scene_on(postgres.url("postgres"), broker.server, folder) as scene:
+                yield World(scene, broker, postgres)
+        finally:
+            postgres.stop()
+
+
+@dataclass
+class Run:
+    """A run in mid-stream: some is sent and folded, the rest is `sending`."""
+
+    scene: Scene
+    stack: Stack
+    ingest: Process
+    consumer: Process
+    sender: Sender
+    sending: Iterator[None]
+
+    def send_the_rest_meanwhile(self) -> threading.Thread:
+        thread = threading.Thread(target=lambda: list(self.sending))
+        thread.start()
+        return thread
+
+
+@pytest.fixture
+def run(world: World) -> Iterator[Run]:
+    """Before: the first half is sent. After: the outcome is held against a quiet run's."""
+    scene = world.scene
+    with scene.clone() as stack:
+        since, sender = scene.since(), Sender()
+        ingest = stack.start("ingest", "api").ready()
+        consumer = stack.start("funnel", "consumer").ready()
+        sending = scene.sending(ingest, sender)
+        list(islice(sending, 8))
+        yield Run(scene, stack, ingest, consumer, sender, sending)
+        assert next(sending, "sent") == "sent"
+        scene.await_settled(stack)
+        ingest.ready()
+        consumer.ready().stop()
+        ingest.stop()
+        made = scene.made(stack, since)
+    wanted = scene.uninterrupted()
+    assert differences(made.rows, wanted.rows) == []
+    assert made.numbers == wanted.numbers
+
+
+def kill(broker: KafkaBroker) -> Callable[[], None]:
+    broker.kill()
+    return broker.start
+
+
+def pause(broker: KafkaBroker) -> Callable[[], None]:
+    broker.pause()
+    return broker.resume
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("hurt", [kill, pause])
+def test_the_broker_goes_away_and_comes_back(
+    world: World,
+    run: Run,
+    hurt: Callable[[KafkaBroker], Callable[[], None]],
+    record_property: Property,
+) -> None:
+    mend = hurt(world.broker)
+    sending = run.send_the_rest_meanwhile()
+    try:
+        until("ingest refuses", lambda: len(run.sender.refused) >= 3)
+        assert not _is_ready(run.ingest)
+    finally:
+        mend()
+    sending.join(120)
+    assert not sending.is_alive()
+    assert run.sender.codes == {"log_unavailable"}
+    assert all(wait is not None and int(wait) > 0 for wait in run.sender.refused)
+    record_property("refused", len(run.sender.refused))
+
+
+def _is_ready(process: Process) -> bool:
+    return httpx.get(f"{process.url}/readyz", trust_env=False, timeout=20).status_code == 200
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGKILL], ids=["immediate", "kill -9"])
+def test_the_database_goes_away_and_comes_back(
+    world: World, run: Run, number: signal.Signals, record_property: Property
+) -> None:
+    pid = world.postgres.running_pid()
+    assert pid is not None
+    os.kill(pid, number)
+    sending = run.send_the_rest_meanwhile()
+    until("the funnel notices", lambda: "batch_retried" in run.consumer.said()
+          or "session_ended" in run.consumer.said())  # fmt: skip
+    world.postgres.start()
+    sending.join(120)
+    assert not sending.is_alive()
+    assert run.sender.codes <= {"database_unavailable"}
+    record_property("refused", len(run.sender.refused))
+
+
+@pytest.mark.timeout(300)
+def test_every_connection_is_cut_again_and_again(run: Run, record_property: Property) -> None:
+    cut = 0
+
+    async def terminate() -> int:
+        connection = await asyncpg.connect(run.stack.database_url)
+        try:
+            return int(await connection.fetchval(_TERMINATE))
+        finally:
+            await connection.close()
+
+    for _ in run.sending:
+        cut += asyncio.run(terminate())
+    assert cut > 20
+    record_property("cut", cut)
