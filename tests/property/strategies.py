@@ -49,6 +49,7 @@ CHANGES: tuple[dict[str, Any], ...] = (
     {"expected_close_date": "2026-05-01"},
     {"expected_close_date": "2026-06-01"},
     {"attributes.x": 1},
+    {"attributes.x": True},
     {"attributes.x": None},
     {"pipeline_id": "renewal"},
     {"stage_id": "offer", "region": "north"},

@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-from services.funnel.domain.model import Activity, DealState, Facts
+from services.funnel.domain.model import Activity, DealState, Facts, JsonObject
 
 FACTS = {
     "status": "text", "pipeline_id": "text", "stage_id": "text", "stage_class": "text",
@@ -32,9 +32,8 @@ def facts_row(facts: Facts) -> tuple[Any, ...]:
 
 def facts_of(row: Any) -> Facts:
     """Facts of a record that has all the columns."""
-    return Facts(
-        **{name: row[name] for name in FACTS} | {"attributes": orjson.loads(row["attributes"])}
-    )
+    attributes = JsonObject(orjson.loads(row["attributes"]))
+    return Facts(**{name: row[name] for name in FACTS} | {"attributes": attributes})
 
 
 def state_row(state: DealState | None) -> tuple[Any, ...]:

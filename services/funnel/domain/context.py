@@ -1,12 +1,12 @@
 """Leads, accounts, users and teams: what their events say, in two times."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from services.funnel.domain.ledger import Ledger
-from services.funnel.domain.model import FoldEvent, Known
+from services.funnel.domain.model import FoldEvent, JsonObject, Known
 
 KINDS = ("account", "user", "team", "lead")
 """Context entities that have a history of their own."""
@@ -28,7 +28,7 @@ class ContextSpan(NamedTuple):
     n: int
     valid_from: datetime
     valid_to: datetime | None
-    data: Mapping[str, Any]
+    data: JsonObject
 
 
 def describes(event: FoldEvent) -> bool:
@@ -49,10 +49,10 @@ def project_context(events: Sequence[FoldEvent]) -> tuple[Known[ContextSpan], ..
 
 
 def _spans(events: Sequence[FoldEvent]) -> list[ContextSpan]:
-    starts: list[tuple[datetime, dict[str, Any]]] = []
-    data: dict[str, Any] = {}
+    starts: list[tuple[datetime, JsonObject]] = []
+    data = JsonObject()
     for event in events:
-        data = data | _said(event)
+        data = JsonObject(data | _said(event))
         if starts and starts[-1][0] == event.occurred_at:
             starts.pop()
         if not starts or starts[-1][1] != data:

@@ -11,7 +11,7 @@ from typing import Any
 from libs.common.contracts import events as ev
 from services.funnel.domain.activities import Activities
 from services.funnel.domain.inputs import KnownPipelines
-from services.funnel.domain.model import Facts, FoldEvent, Status, Visit
+from services.funnel.domain.model import Facts, FoldEvent, JsonObject, Status, Visit
 
 _FIELDS = tuple(
     name for name in ev.DealFields.model_fields if name not in ("pipeline_id", "stage_id")
@@ -255,7 +255,7 @@ class DealFold:
             push_count=self.push_count,
             lost_reason=self.lost_reason,
             merged_into=self.merged_into,
-            attributes=dict(self.attributes),
+            attributes=JsonObject(self.attributes),
             **fields,
         )
 

@@ -1,10 +1,11 @@
 """Values of the fold: events in their total order, and the rows that follow from them."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Protocol, TypeVar
+
+import orjson
 
 from libs.common.contracts.events import EventData
 
@@ -50,6 +51,23 @@ class FoldEvent:
         )
 
 
+class JsonObject(dict[str, Any]):
+    """Open fields. Python takes `true`, `1` and `1.0` for the same; JSON and its readers do not."""
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, dict) or not super().__eq__(other):
+            return False
+        return not self or orjson.dumps(self, option=_SORTED) == orjson.dumps(other, option=_SORTED)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = None
+
+
+_SORTED = orjson.OPT_SORT_KEYS
+
+
 class Facts(NamedTuple):
     """What history keeps of a deal at an instant; dimensions are resolved."""
 
@@ -78,7 +96,7 @@ class Facts(NamedTuple):
     push_count: int
     lost_reason: str | None
     merged_into: str | None
-    attributes: Mapping[str, Any]
+    attributes: JsonObject
 
 
 class Activity(NamedTuple):
