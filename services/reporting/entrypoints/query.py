@@ -1,54 +1,25 @@
 """Query parameters of the measures: strict texts in, a parsed question out."""
 
-from collections.abc import Callable
-from datetime import timedelta
-from decimal import Decimal
 from functools import cache
-from typing import Annotated, TypeVar, cast, get_args
+from typing import Annotated, cast, get_args
 from zoneinfo import available_timezones
 
 from fastapi import Depends, Query
 
 from libs.common.contracts.currencies import CURRENCIES
-from libs.common.contracts.values import clean_text, day_in_range, day_text, decimal_text
+from libs.common.contracts.values import day_in_range, day_text
 from libs.common.measures.conversion import Credit
 from libs.common.measures.errors import MeasureRefused
 from libs.common.measures.periods import INTERVALS, Interval
-from libs.common.measures.scope import STATUSES, Filters, check_dimensions
+from libs.common.measures.scope import Filters, check_dimensions
+from libs.common.web.deal_filters import OneOf, lists
 from libs.common.web.errors import NotSupportedYet
-from libs.common.web.query import duration, instant, refused
+from libs.common.web.params import Many, One, amount, choice, length, parsed, text
+from libs.common.web.query import instant, refused
 from services.reporting.domain.questions import Cohort, Common, Moment, Ranges
 
-Many = Annotated[list[str] | None, Query(max_length=200)]
-One = Annotated[str | None, Query(max_length=200)]
-OneOf = dict[str, tuple[str, ...]]
-LONGEST = timedelta(days=36_525)
 MODES = ("reached", "strict", "furthest", "visited")
 FX = ("close", "spot", "budget")
-T = TypeVar("T")
-
-
-def lists(
-    stage_id: Many = None,
-    status: Many = None,
-    owner_id: Many = None,
-    team_id: Many = None,
-    account_id: Many = None,
-    region: Many = None,
-    product_line: Many = None,
-    customer_type: Many = None,
-    industry: Many = None,
-    source: Many = None,
-    channel_partner_id: Many = None,
-) -> OneOf:
-    """The filters that may be given several times (FastAPI documents all from the signatures)."""
-    given = {
-        "stage_id": stage_id, "status": status, "owner_id": owner_id, "team_id": team_id,
-        "account_id": account_id, "region": region, "product_line": product_line,
-        "customer_type": customer_type, "industry": industry, "source": source,
-        "channel_partner_id": channel_partner_id,
-    }  # fmt: skip
-    return _one_of(given)
 
 
 def filters(
@@ -64,10 +35,10 @@ def filters(
         raise NotSupportedYet("idle_gte is answered by /v1/deals so far")
     return Filters(
         one_of=one_of,
-        amount_gte=_parsed("amount_gte", amount_gte, _amount),
-        amount_lte=_parsed("amount_lte", amount_lte, _amount),
-        in_stage_gte=_parsed("in_stage_gte", in_stage_gte, _length),
-        name_contains=_text("q", q),
+        amount_gte=parsed("amount_gte", amount_gte, amount),
+        amount_lte=parsed("amount_lte", amount_lte, amount),
+        in_stage_gte=parsed("in_stage_gte", in_stage_gte, length),
+        name_contains=text("q", q),
     )
 
 
@@ -79,10 +50,10 @@ def ranges(
 ) -> Ranges:
     """Which deals count, by times that may be days of the asked zone."""
     return Ranges(
-        created_from=_parsed("created_from", created_from, _moment),
-        created_to=_parsed("created_to", created_to, _moment),
-        closed_from=_parsed("closed_from", closed_from, _moment),
-        closed_to=_parsed("closed_to", closed_to, _moment),
+        created_from=parsed("created_from", created_from, _moment),
+        created_to=parsed("created_to", created_to, _moment),
+        closed_from=parsed("closed_from", closed_from, _moment),
+        closed_to=parsed("closed_to", closed_to, _moment),
     )
 
 
@@ -103,28 +74,28 @@ def common(
 ) -> Common:
     """The parameters of every measure."""
     return Common(
-        pipeline_id=_text("pipeline_id", pipeline_id),
-        start=_parsed("from", from_, _moment),
-        end=_parsed("to", to, _moment),
-        interval=cast(Interval, _choice("interval", interval, INTERVALS, "none")),
+        pipeline_id=text("pipeline_id", pipeline_id),
+        start=parsed("from", from_, _moment),
+        end=parsed("to", to, _moment),
+        interval=cast(Interval, choice("interval", interval, INTERVALS, "none")),
         group_by=_dimensions(group_by),
         filters=chosen,
         ranges=within,
-        zone=_choice("tz", tz, zones(), None),
-        valid_at=_parsed("valid_at", valid_at, instant),
-        known_at=_parsed("known_at", known_at, instant),
-        credit=cast(Credit, _choice("credit", credit, get_args(Credit), "at_event")),
-        currency=_choice("currency", currency, CURRENCIES, None),
-        fx=_choice("fx", fx, FX, "close"),
+        zone=choice("tz", tz, zones(), None),
+        valid_at=parsed("valid_at", valid_at, instant),
+        known_at=parsed("known_at", known_at, instant),
+        credit=cast(Credit, choice("credit", credit, get_args(Credit), "at_event")),
+        currency=choice("currency", currency, CURRENCIES, None),
+        fx=choice("fx", fx, FX, "close"),
     )
 
 
 def cohort(mode: One = None, window: One = None, first_stage: One = None) -> Cohort:
     """What only a conversion takes."""
-    if _choice("mode", mode, MODES, "reached") != "reached":
+    if choice("mode", mode, MODES, "reached") != "reached":
         raise NotSupportedYet("mode reached is the only one so far")
-    length = None if window == "none" else _parsed("window", window, _length)
-    return Cohort(length, _text("first_stage", first_stage))
+    limit = None if window == "none" else parsed("window", window, length)
+    return Cohort(limit, text("first_stage", first_stage))
 
 
 @cache
@@ -133,56 +104,14 @@ def zones() -> frozenset[str]:
     return frozenset(available_timezones())
 
 
-def _choice(
-    name: str, value: str | None, allowed: frozenset[str] | tuple[str, ...], default: T
-) -> str | T:
-    if value is None:
-        return default
-    if value not in allowed:
-        some = ", ".join(allowed) if isinstance(allowed, tuple) else "a known name"
-        raise refused(name, f"must be one of: {some}")
-    return value
-
-
-def _text(name: str, value: str | None) -> str | None:
-    return _parsed(name, value, _present)
-
-
-def _present(value: str, _: str) -> str:
-    if not value:
-        raise ValueError("must not be empty")
-    return clean_text(value)
-
-
-def _one_of(given: dict[str, list[str] | None]) -> OneOf:
-    found = {
-        name: tuple(cast(str, _text(name, value)) for value in values)
-        for name, values in given.items()
-        if values
-    }
-    for status in found.get("status", ()):
-        _choice("status", status, STATUSES, None)
-    return found
-
-
 def _dimensions(given: list[str] | None) -> tuple[str, ...]:
     names = [name.strip() for value in given or () for name in value.split(",")]
     for name in names:
-        _text("group_by", name)
+        text("group_by", name)
     try:
         return check_dimensions(names)
     except MeasureRefused as refusal:
         raise refused(refusal.parameter, refusal.detail, refusal.code) from None
-
-
-def _parsed(name: str, value: str | None, parse: Callable[[str, str], T]) -> T | None:
-    """Parse a parameter; whatever is wrong with it is said under its name."""
-    if value is None:
-        return None
-    try:
-        return parse(value, name)
-    except ValueError as error:
-        raise refused(name, str(error)) from None
 
 
 def _moment(value: str, name: str) -> Moment:
@@ -190,14 +119,3 @@ def _moment(value: str, name: str) -> Moment:
     if len(value) > len("2017-03-01"):
         return instant(value, name)
     return day_in_range(day_text(value))
-
-
-def _length(value: str, name: str) -> timedelta:
-    found = duration(value, name)
-    if found > LONGEST:
-        raise ValueError("must be at most 100 years")
-    return found
-
-
-def _amount(value: str, _: str) -> Decimal:
-    return decimal_text(value)
