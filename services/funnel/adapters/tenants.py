@@ -5,6 +5,8 @@ from collections.abc import Collection
 from typing import Any
 
 import orjson
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.funnel.app.model import Catalogue, Tenant
 from services.funnel.domain.inputs import Pipelines, PipelineVersion
@@ -45,8 +47,8 @@ async def catalogues(conn: Any, tenant_ids: Collection[str]) -> dict[str, Catalo
     )
     versions: dict[str, dict[str, list[PipelineVersion]]] = defaultdict(lambda: defaultdict(list))
     names: dict[str, dict[tuple[str, str], str]] = defaultdict(dict)
-    for tenant_id, pipeline_id, published_at, text in rows:
-        stages = orjson.loads(text)
+    for tenant_id, pipeline_id, published_at, listed in rows:
+        stages = orjson.loads(listed)
         classes = {stage["id"]: stage["class"] for stage in stages}
         versions[tenant_id][pipeline_id].append(PipelineVersion(published_at, classes))
         names[tenant_id].update({(pipeline_id, s["id"]): s["name"] for s in stages})
@@ -62,6 +64,15 @@ async def count_changes(conn: Any, tenant_ids: Collection[str], writer: str) -> 
         sorted(tenant_ids),
         writer,
     )
+
+
+_ZONE = text("SELECT timezone FROM ingest_api.tenants_v1")
+
+
+async def zone_of(tx: AsyncConnection) -> str:
+    """The time zone of the transaction's own tenant."""
+    zone: str = (await tx.execute(_ZONE)).scalar_one()
+    return zone
 
 
 async def catalogue_of(conn: Any, tenant_id: str) -> tuple[str, Catalogue]:

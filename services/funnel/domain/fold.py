@@ -94,6 +94,10 @@ class GroupFold:
         """The deal that an event about deals counts for, as merges stand at the head."""
         return self._router.target(event.subject, event.occurred_at)
 
+    def lineage(self, deal_id: str) -> list[str]:
+        """`deal_id` and every deal that it ended in by a merge, in order."""
+        return self._router.chain(deal_id)
+
     def _apply_context(self, event: FoldEvent) -> None:
         ref = context_ref(event)
         self.context.setdefault(ref, {}).update(context_values(event))

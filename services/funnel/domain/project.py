@@ -99,11 +99,15 @@ def fold_at(
     known_at: datetime | None = None,
 ) -> GroupFold:
     """The fold of what is known at `known_at` (`None`: everything), up to `valid_at`."""
-    stream = stream_of(events, inputs)
-    known = [e for e in stream if known_at is None or e.recorded_at <= known_at]
+    known = known_by(stream_of(events, inputs), known_at)
     fold = GroupFold(known, inputs.pipelines.as_known(known_at), inputs.currency)
     fold.extend(event for event in known if event.occurred_at <= valid_at)
     return fold
+
+
+def known_by(stream: Iterable[FoldEvent], known_at: datetime | None) -> list[FoldEvent]:
+    """What was known of a stream at an instant; `None`: all of it."""
+    return [e for e in stream if known_at is None or e.recorded_at <= known_at]
 
 
 def _books(

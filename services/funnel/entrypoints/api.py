@@ -1,5 +1,16 @@
 """The funnel's routes."""
 
-from services.funnel.entrypoints import pipelines, projection, rebuilds
+from services.funnel.entrypoints import (
+    contexts,
+    deal_stages,
+    deals,
+    pipelines,
+    projection,
+    rebuilds,
+    timeline,
+)
 
-routers = (pipelines.router, projection.router, rebuilds.router)
+routers = tuple(
+    module.router
+    for module in (deals, deal_stages, timeline, contexts, pipelines, projection, rebuilds)
+)

@@ -4,15 +4,15 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 
-from libs.common.contracts.values import clean_text
 from libs.common.web.auth import Principal, require
 from libs.common.web.commands import command, documented
-from libs.common.web.errors import ErrorItem, Invalid, NotFound
+from libs.common.web.errors import NotFound
 from libs.common.web.etags import check_if_match
 from libs.common.web.pages import Limit
 from services.funnel.adapters import pipelines
 from services.funnel.app.pipelines import Pipeline
 from services.funnel.entrypoints.answers import json_answer
+from services.funnel.entrypoints.paths import stored_id
 from services.funnel.entrypoints.pipelines_shown import (
     shown_pipeline,
     shown_version,
@@ -26,11 +26,7 @@ Configurer = Annotated[Principal, Depends(require("config:write"))]
 
 
 def _pipeline_id(pipeline_id: Annotated[str, Path(min_length=1, max_length=200)]) -> str:
-    try:
-        return clean_text(pipeline_id)
-    except ValueError as error:
-        item = ErrorItem(str(error), "invalid_parameter", parameter="pipeline_id")
-        raise Invalid(f"pipeline_id: {error}", errors=[item]) from None
+    return stored_id("pipeline_id", pipeline_id)
 
 
 PipelineId = Annotated[str, Depends(_pipeline_id)]

@@ -1,0 +1,82 @@
+"""`/v1/accounts`, `/v1/leads`, `/v1/users`, `/v1/teams`: what surrounds deals, with validity."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Request, Response
+
+from libs.common.measures.scope import Instants as Scope
+from libs.common.web.errors import NotFound
+from libs.common.web.pages import Limit
+from services.funnel.adapters import context_reads
+from services.funnel.adapters.context_reads import Entity
+from services.funnel.app.deal_question import At
+from services.funnel.app.projector import SKEW
+from services.funnel.entrypoints.answers import json_answer
+from services.funnel.entrypoints.deals import Cursor, Instants, Reader
+from services.funnel.entrypoints.paths import stored_id
+from services.funnel.entrypoints.state import funnel_of
+
+router = APIRouter(tags=["contexts"])
+KINDS = ("account", "lead", "user", "team")
+Endpoint = Callable[..., Awaitable[Response]]
+
+
+def _entity_id(entity_id: Annotated[str, Path(max_length=200)]) -> str:
+    return stored_id("entity_id", entity_id)
+
+
+EntityId = Annotated[str, Depends(_entity_id)]
+
+
+def _list(kind: str) -> Endpoint:
+    async def entities(
+        request: Request, principal: Reader, at: Instants, limit: Limit = 50, cursor: Cursor = None
+    ) -> Response:
+        funnel, tenant = funnel_of(request), principal.tenant_id
+        cursors, fingerprint = request.app.state.cursors, f"{kind} {at}"
+        after = str(cursors.open(cursor, fingerprint)[0]) if cursor else ""
+        async with funnel.database.for_tenant(tenant, snapshot=True) as tx:
+            scope = _scope(request, at)
+            found = await context_reads.page(tx, tenant, kind, scope, after, limit + 1)
+        more = len(found) > limit
+        following = cursors.seal([found[limit - 1].id], fingerprint) if more else None
+        items = [_shown(kind, entity) for entity in found[:limit]]
+        return json_answer({"items": items, "next_cursor": following, "has_more": more})
+
+    entities.__doc__ = f"Every {kind} that is there as of the two instants, by id."
+    return entities
+
+
+def _read(kind: str) -> Endpoint:
+    async def entity(
+        request: Request, principal: Reader, entity_id: EntityId, at: Instants
+    ) -> Response:
+        funnel, tenant = funnel_of(request), principal.tenant_id
+        async with funnel.database.for_tenant(tenant, snapshot=True) as tx:
+            found = await context_reads.one(tx, tenant, kind, _scope(request, at), entity_id)
+        if found is None:
+            raise NotFound(f"no such {kind}")
+        return json_answer(_shown(kind, found))
+
+    entity.__doc__ = f"One {kind} as of the two instants."
+    return entity
+
+
+def _scope(request: Request, at: At) -> Scope:
+    valid_at = at.valid_at or funnel_of(request).clock.now() + SKEW
+    return Scope(valid_at, at.known_at)
+
+
+def _shown(kind: str, entity: Entity) -> dict[str, Any]:
+    """What its events said of it up to then, and over which time that holds."""
+    validity = {"valid_from": entity.valid_from, "valid_to": entity.valid_to}
+    return {f"{kind}_id": entity.id} | entity.data | validity
+
+
+for _kind in KINDS:
+    _path = f"/v1/{_kind}s"
+    router.add_api_route(_path, _list(_kind), methods=["GET"], name=f"list_{_kind}s")
+    router.add_api_route(
+        f"{_path}/{{entity_id}}", _read(_kind), methods=["GET"], name=f"read_{_kind}"
+    )

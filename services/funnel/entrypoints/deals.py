@@ -1,0 +1,89 @@
+"""`/v1/deals`: lists of deals and single ones, now or as of two instants."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+
+from libs.common.web.auth import Principal, require
+from libs.common.web.errors import NotFound
+from libs.common.web.pages import Limit
+from services.funnel.adapters import deal_reads, past
+from services.funnel.adapters.deal_pages import deals_of
+from services.funnel.adapters.load import load_catalogue
+from services.funnel.adapters.tenants import zone_of
+from services.funnel.app.deal_question import At, DealQuestion
+from services.funnel.app.model import Catalogue
+from services.funnel.app.projector import SKEW
+from services.funnel.app.records import state_fields
+from services.funnel.domain.model import DealState
+from services.funnel.entrypoints.answers import json_answer
+from services.funnel.entrypoints.deal_query import instants, question
+from services.funnel.entrypoints.paths import stored_id
+from services.funnel.entrypoints.state import funnel_of
+
+router = APIRouter(tags=["deals"])
+Reader = Annotated[Principal, Depends(require("deals:read"))]
+Instants = Annotated[At, Depends(instants)]
+Cursor = Annotated[str | None, Query(max_length=4_096)]
+
+
+def _deal_id(deal_id: Annotated[str, Path(max_length=200)]) -> str:
+    return stored_id("deal_id", deal_id)
+
+
+DealId = Annotated[str, Depends(_deal_id)]
+
+
+@router.get("/v1/deals")
+async def list_deals(
+    request: Request,
+    principal: Reader,
+    asked: Annotated[DealQuestion, Depends(question)],
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Response:
+    """Deals that fit the filters. Deleted and merged ones are left out unless `status` asks.
+
+    Sort by `deal_id`, `name`, `amount`, `created_at`, `closed_at`, `stage_entered_at`,
+    `expected_close_date`, `owner_id`, `stage_id`, and in the present also by `last_event_at` and
+    `last_activity_at`; at most three, `-` for descending. Deals without a value come last.
+    """
+    funnel, tenant = funnel_of(request), principal.tenant_id
+    cursors, fingerprint = request.app.state.cursors, _fingerprint(request)
+    after = cursors.open(cursor, fingerprint) if cursor else None
+    async with funnel.database.for_tenant(tenant, snapshot=True) as tx:
+        settled = asked.settled(funnel.clock.now(), await zone_of(tx))
+        found = await deals_of(tx, tenant, settled, after, limit + 1)
+        catalogue = await load_catalogue(tx, tenant)
+    more = len(found) > limit
+    items = [shown(deal.state, deal.version, catalogue) for deal in found[:limit]]
+    following = cursors.seal(found[limit - 1].key, fingerprint) if more else None
+    return json_answer({"items": items, "next_cursor": following, "has_more": more})
+
+
+@router.get("/v1/deals/{deal_id}")
+async def read_deal(request: Request, principal: Reader, deal_id: DealId, at: Instants) -> Response:
+    """One deal. `version` counts its published records, whatever the instants are."""
+    funnel, tenant = funnel_of(request), principal.tenant_id
+    async with funnel.database.for_tenant(tenant, snapshot=True) as tx:
+        held = await deal_reads.present(tx, tenant, deal_id)
+        state = held[0] if held else None
+        if held and not at.present:
+            settled = at.settled(funnel.clock.now() + SKEW)
+            state = (await past.states(tx, tenant, [deal_id], settled)).get(deal_id)
+        catalogue = await load_catalogue(tx, tenant)
+    if held is None or state is None:
+        raise NotFound("no such deal")
+    return json_answer(shown(state, held[1], catalogue))
+
+
+def shown(state: DealState, version: int, catalogue: Catalogue) -> dict[str, Any]:
+    """A deal as clients see it."""
+    return state_fields(state, catalogue) | {"version": version}
+
+
+def _fingerprint(request: Request) -> str:
+    """What a cursor belongs to: the question without its page."""
+    given = sorted(request.query_params.multi_items())
+    asked = [f"{name}={value}" for name, value in given if name not in ("cursor", "limit")]
+    return "\x1f".join(("deals", *asked))
