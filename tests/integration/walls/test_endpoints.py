@@ -1,0 +1,131 @@
+"""No read of any service shows one tenant what is another's, with either wall on its own."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from libs.common.db.migrate import crosses_tenants
+from libs.common.db.selfcheck import exempt
+from tests.integration.common.catalog import published_views, walled_tables
+from tests.integration.common.test_catalog import PREDICATE
+from tests.integration.walls.two_tenants import TENANTS, Both, both, secret_of
+
+pytestmark = pytest.mark.postgres
+ALPHA, BETA = TENANTS
+Walls = Callable[[Any], AbstractAsyncContextManager[None]]
+
+
+@pytest.fixture
+async def world(database_url: str, tmp_path: Path) -> AsyncIterator[Both]:
+    await _forget(database_url)
+    async with both(database_url, tmp_path) as told:
+        yield told
+
+
+async def _forget(url: str) -> None:
+    """A database like new, for the next log in memory."""
+    connection = await asyncpg.connect(url)
+    for table in await connection.fetch(
+        """SELECT c.oid::regclass::text AS name FROM pg_class c
+        JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
+            AND n.nspname IN ('ingest', 'funnel', 'reporting', 'alerts')
+            AND c.relname NOT LIKE 'alembic%'"""
+    ):
+        await connection.execute(f"TRUNCATE {table['name']}")
+    await connection.close()
+
+
+async def assert_apart(world: Both) -> None:
+    """Beta sees its own and never alpha's; what only alpha has is not there for it."""
+    shown = 0
+    for path, only_alphas in world.reads():
+        theirs = await world.call(BETA, "GET", path)
+        assert secret_of(ALPHA) not in theirs.text, path
+        assert theirs.status_code < 500, (path, theirs.text)
+        if only_alphas:
+            assert theirs.status_code == 404, (path, theirs.text)
+        own = await world.call(ALPHA, "GET", path)
+        assert secret_of(BETA) not in own.text, path
+        shown += secret_of(ALPHA) in own.text
+    assert shown > 10, "the secrets are where one could see them"
+
+
+async def test_every_read_is_called(world: Both) -> None:
+    left = world.unknown_parameters()
+    assert left <= {"connection_id", "mapping_id", "dead_letter_id", "name", "id", "kind"}, left
+
+
+@asynccontextmanager
+async def both_walls(_: Any) -> AsyncIterator[None]:
+    yield
+
+
+@asynccontextmanager
+async def row_level_security_alone(connection: Any) -> AsyncIterator[None]:
+    """The published views without their predicate."""
+    kept = {
+        view: await connection.fetchval("SELECT pg_get_viewdef($1::regclass)", view)
+        for view in await _walled_views(connection)
+    }
+    for view, definition in kept.items():
+        bare, count = PREDICATE.subn("true", definition)
+        assert count == 1, view
+        await _define(connection, view, bare)
+    yield
+    for view, definition in kept.items():
+        await _define(connection, view, definition)
+
+
+@asynccontextmanager
+async def predicates_alone(connection: Any) -> AsyncIterator[None]:
+    """The tables without row-level security."""
+    tables = [table.full_name for table in await walled_tables(connection)]
+    for table in tables:
+        await connection.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")
+    yield
+    for table in tables:
+        await connection.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+
+
+async def _walled_views(connection: Any) -> list[str]:
+    views = [f"{schema}.{name}" for schema, name in await published_views(connection)]
+    return [view for view in views if not crosses_tenants(view) and not exempt().view(view)]
+
+
+async def _define(connection: Any, view: str, select: str) -> None:
+    await connection.execute(f"CREATE OR REPLACE VIEW {view} WITH (security_barrier) AS {select}")
+
+
+@pytest.mark.parametrize("walls", [both_walls, row_level_security_alone, predicates_alone])
+async def test_no_read_shows_what_is_anothers(world: Both, database_url: str, walls: Walls) -> None:
+    connection = await asyncpg.connect(database_url)
+    try:
+        async with walls(connection):
+            await assert_apart(world)
+    finally:
+        await connection.close()
+
+
+async def test_without_any_wall_this_test_would_see_it(world: Both, database_url: str) -> None:
+    connection = await asyncpg.connect(database_url)
+    try:
+        async with row_level_security_alone(connection), predicates_alone(connection):
+            with pytest.raises(AssertionError):
+                await assert_apart(world)
+    finally:
+        await connection.close()
+
+
+async def test_what_is_anothers_cannot_be_changed(world: Both) -> None:
+    keys = (await world.call(ALPHA, "GET", "/v1/api-keys")).json()["items"]
+    (key,) = [held["id"] for held in keys]
+    assert (await world.call(BETA, "DELETE", f"/v1/api-keys/{key}")).status_code == 404
+    body = {"tenant": ALPHA}
+    rebuilt = await world.call(BETA, "POST", "/v1/projection/rebuilds", json=body)
+    assert rebuilt.status_code == 404
+    assert (await world.call(ALPHA, "GET", "/v1/tenants/self")).status_code == 200

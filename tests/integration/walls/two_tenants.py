@@ -1,0 +1,152 @@
+"""Two tenants with the same ids and different secrets, behind every service's HTTP surface."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from libs.common.clock import SystemClock
+from libs.common.eventlog.memory_log import MemoryLog
+from libs.common.runtime import Resources, run_workers
+from libs.common.settings import CommonSettings
+from services.ingest.app.bootstrap_keys import ensure_operator_key
+from services.standalone.composition import composed
+
+TENANTS = ("alpha", "beta")
+STAGES = [{"id": id_, "class": class_} for id_, class_ in
+          (("lead", "open"), ("offer", "open"), ("won", "won"), ("lost", "lost"))]  # fmt: skip
+IDS: Mapping[str, tuple[str, ...]] = {
+    "deal_id": ("D-1", "D-alpha"),
+    "entity_id": tuple(f"{kind}-{own}" for own in ("1", "alpha") for kind in "AUTL"),
+    "pipeline_id": ("P-1", "P-alpha"),
+    "event_id": ("E-deal-D-1", "E-deal-D-alpha"),
+}
+"""What path parameters are called with: ids that both tenants have, and some of alpha's own."""
+COMMON = frozenset(id_ for ids in IDS.values() for id_ in ids if not id_.endswith("alpha"))
+
+
+def secret_of(tenant: str) -> str:
+    return f"secret-of-{tenant}"
+
+
+def told_by(tenant: str) -> Iterator[dict[str, Any]]:
+    """A tenant's story: each kind of thing under the common id and under one of its own."""
+    secret = secret_of(tenant)
+    for own in ("1", tenant):
+        yield _event(f"account-{own}", "account.upserted", account_id=f"A-{own}", name=secret)
+        yield _event(f"user-{own}", "user.upserted", user_id=f"U-{own}", name=secret)
+        yield _event(f"team-{own}", "team.upserted", team_id=f"T-{own}", name=secret)
+        yield _event(f"lead-{own}", "lead.created", lead_id=f"L-{own}", campaign=secret)
+        deal = f"D-{own}"
+        yield _event(
+            f"deal-{deal}", "deal.created", deal_id=deal, name=secret, pipeline_id="P-1",
+            stage_id="lead", owner_id=f"U-{own}", account_id=f"A-{own}", region=secret,
+            amount="10.00", attributes={"note": secret},
+        )  # fmt: skip
+        yield _event(f"move-{deal}", "deal.stage_changed", deal_id=deal, stage_id="offer",
+                     actor_id=secret)  # fmt: skip
+        yield _event(f"call-{deal}", "activity.logged", activity_id=f"C-{own}", deal_id=deal,
+                     kind="call", actor_id=secret)  # fmt: skip
+
+
+def _event(id_: str, type_: str, **data: Any) -> dict[str, Any]:
+    hour = len(id_) % 10
+    return {
+        "specversion": "1.0", "id": f"E-{id_}", "source": "/crm", "type": type_,
+        "time": f"2026-03-02T0{hour}:00:00Z", "data": data,
+    }  # fmt: skip
+
+
+@dataclass
+class Both:
+    """`ids` also knows what the services made: imports, rebuilds, keys, drill tokens of alpha."""
+
+    app: Any
+    transport: httpx.ASGITransport
+    keys: dict[str, str] = field(default_factory=dict)
+    ids: dict[str, tuple[str, ...]] = field(default_factory=lambda: dict(IDS))
+
+    async def call(self, who: str, method: str, path: str, **options: Any) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self.keys[who]}", **options.pop("headers", {})}
+        async with httpx.AsyncClient(transport=self.transport, base_url="http://all") as client:
+            return await client.request(method, path, headers=headers, **options)
+
+    async def told(self, tenant: str) -> None:
+        """Make a tenant, its pipelines, its story, an import and a rebuild."""
+        answer = await self.call("operator", "POST", "/v1/tenants", json={"id": tenant})
+        assert answer.status_code == 201, answer.text
+        self.keys[tenant] = answer.json()["api_key"]
+        body = {"name": secret_of(tenant), "stages": STAGES}
+        for pipeline in ("P-1", f"P-{tenant}"):
+            path = f"/v1/pipelines/{pipeline}"
+            assert (await self.call(tenant, "PUT", path, json=body)).status_code == 201
+        answer = await self.call(tenant, "POST", "/v1/events", json=list(told_by(tenant)))
+        assert answer.status_code == 202, answer.text
+        assert answer.json()["rejected"] == 0, answer.text
+        await self._made(tenant)
+        await self._caught_up(tenant)
+
+    async def _made(self, tenant: str) -> None:
+        made = await self.call(tenant, "POST", "/v1/imports", content=b"{}\n",
+                               headers={"Content-Type": "application/x-ndjson"})  # fmt: skip
+        rebuilt = await self.call(tenant, "POST", "/v1/projection/rebuilds", json={})
+        if tenant == TENANTS[0]:
+            self.ids["import_id"] = (made.json()["import_id"],)
+            self.ids["rebuild_id"] = (rebuilt.json()["rebuild_id"],)
+
+    async def _caught_up(self, tenant: str) -> None:
+        async with asyncio.timeout(30):
+            while not (await self.call(tenant, "GET", "/v1/projection")).json()["caught_up"]:
+                await asyncio.sleep(0.02)
+        answer = await self.call(tenant, "GET", "/v1/funnel/conversion?pipeline_id=P-1")
+        if tenant == TENANTS[0]:
+            self.ids["token"] = (answer.json()["total"]["drill"],)
+
+    def reads(self) -> Iterator[tuple[str, bool]]:
+        """Every path that answers GET, filled in; whether only alpha has what it names."""
+        for path, methods in self.app.openapi()["paths"].items():
+            if "get" not in methods or not path.startswith("/v1/") or path == "/v1/status":
+                continue
+            names = [p["name"] for p in methods["get"].get("parameters", ()) if p["in"] == "path"]
+            (name,) = names or [None]
+            for id_ in self.ids.get(name, ()) if name else ("",):
+                filled = path.replace(f"{{{name}}}", id_)
+                yield filled, bool(name) and id_ not in COMMON
+
+    def unknown_parameters(self) -> set[str]:
+        """Path parameters of reads that nothing here fills in."""
+        return {
+            parameter["name"]
+            for path, methods in self.app.openapi()["paths"].items()
+            if path.startswith("/v1/")
+            for parameter in methods.get("get", {}).get("parameters", ())
+            if parameter["in"] == "path" and parameter["name"] not in self.ids
+        }
+
+
+@asynccontextmanager
+async def both(url: str, folder: Path) -> AsyncIterator[Both]:
+    """Every service of one process over a log in memory, with both stories told."""
+    clock = SystemClock()
+    settings = CommonSettings(data_dir=folder, partitions=2)
+    resources = Resources(clock, settings, url, MemoryLog(clock), b"k" * 32, "walls")
+    stop = asyncio.Event()
+    async with composed(resources) as composition:
+        app = composition.app
+        async with app.router.lifespan_context(app):
+            working = asyncio.create_task(run_workers(composition.workers, stop))
+            operator = await ensure_operator_key(url, resources.key_for("api-keys"), clock)
+            assert operator is not None
+            world = Both(app, httpx.ASGITransport(app, raise_app_exceptions=False))
+            world.keys["operator"] = operator
+            try:
+                for tenant in TENANTS:
+                    await world.told(tenant)
+                yield world
+            finally:
+                stop.set()
+                await working
