@@ -156,6 +156,13 @@ STORIES: dict[str, list[Said]] = {
               said(2, "deal.updated", changes={"expected_close_date": None}),
               said(3, "deal.updated", changes={"expected_close_date": "2026-04-01"}),
               said(4, "deal.updated", changes={"expected_close_date": "2026-04-02"})],
+    "one instant": [
+        said(0, "deal.created", stage_id="lead", id="z"),
+        stage(0, "offer", id="y"),
+        stage(0, "third", id="a", sequence=10),
+        stage(0, "second", id="b", sequence=9),
+        stage(0, "first", id="c", source="/aaa"),
+    ],
     "attributes": [said(0, "deal.created", attributes={"x": 1, "y": {"z": [1.5]}}),
                    said(1, "deal.updated", changes={"attributes.x": True}),
                    said(2, "deal.updated", changes={"attributes.y": None, "attributes.w": "v"})],

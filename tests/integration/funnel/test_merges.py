@@ -74,7 +74,7 @@ async def test_an_event_of_the_instant_of_the_merge_is_the_merged_deals_own(rig:
     tenant = await rig.tenant()
     await rig.deliver(tenant, said(0, "deal.created", "s", stage_id="lead"),
                       said(0, "deal.created", "m", stage_id="lead"),
-                      merge(6, "s", "m", id="e1"), stage(6, "offer", "m", id="e0"))  # fmt: skip
+                      merge(6, "s", "m", id="e1"), stage(6, "offer", "m", id="e2"))  # fmt: skip
     assert (await rig.deal(tenant, "s"))["stage_id"] == "lead"
     assert (await rig.deal(tenant, "m"))["stage_id"] == "offer"
 
@@ -117,6 +117,15 @@ async def test_a_merge_that_closes_a_cycle_is_a_conflict(rig: Rig) -> None:
     assert [r[:3] for r in after["visits"]] == [r[:3] for r in before["visits"]]
     states = {row[0]: (row[1], row[25]) for row in after["deals"]}
     assert states == {"a": ("merged", "b"), "b": ("merged", "c"), "c": ("open", None)}
+
+
+async def test_two_merges_of_one_instant_against_each_other(rig: Rig) -> None:
+    """The one that comes first in the total order counts, whichever is delivered first."""
+    tenant = await rig.tenant()
+    one, other = merge(2, "b", "a", id="e1"), merge(2, "a", "b", id="e2")
+    assert [b.code for b in await rig.deliver(tenant, other, one)] == ["conflict"]
+    assert (await rig.deal(tenant, "a"))["merged_into"] == "b"
+    assert (await rig.deal(tenant, "b"))["status"] == "open"
 
 
 async def test_a_deal_merged_into_itself_is_a_conflict(rig: Rig) -> None:
