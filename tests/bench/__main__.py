@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import sys
 from pathlib import Path
 
@@ -27,6 +28,7 @@ def _arguments() -> argparse.Namespace:
 def main() -> None:
     given = _arguments()
     console = Console(width=120)
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # a young broker has no leaders yet
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         result = runner.run(

@@ -107,10 +107,9 @@ _DATABASES = ("bench_headway", "bench_plain", "bench_log")
 
 
 async def _templates(url: str) -> None:
-    for name in _DATABASES:
-        await _execute(url, f"CREATE DATABASE {name}")
+    await _execute(url, "CREATE DATABASE bench_headway", "CREATE DATABASE bench_plain")
     await migrate(with_database(url, "bench_headway"))
-    await migrate(with_database(url, "bench_log"))
+    await _execute(url, "CREATE DATABASE bench_log TEMPLATE bench_headway")
     await _execute(with_database(url, "bench_plain"), *plain.TABLES)
 
 

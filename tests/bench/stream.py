@@ -23,7 +23,7 @@ START = datetime(2025, 1, 6, 8, tzinfo=UTC)
 SPAN = timedelta(days=180)
 LATE, TWICE = 0.01, 0.005
 """Shares of activities that are told hours afterwards, and of records that are sent again."""
-EVENTS_OF_A_DEAL = 11
+EVENTS_OF_A_DEAL = 9
 """On average, roughly: how many deals a stream of a given length needs."""
 
 
