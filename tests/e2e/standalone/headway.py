@@ -67,7 +67,11 @@ class Headway:
 
     def _end(self, number: signal.Signals) -> int:
         self.process.send_signal(number)
-        code = self.process.wait(20)
+        return self.ended(20)
+
+    def ended(self, seconds: float) -> int:
+        """Wait for its end; answers the exit code, -9 for a killed one."""
+        code = self.process.wait(seconds)
         assert self.process.stdout is not None
         self.process.stdout.close()
         return code
