@@ -8,10 +8,8 @@ from tests.architecture.mentions import dangling
 from tests.architecture.tree import ROOT, tracked
 
 TEXTS = {".md", ".toml", ".py", ".yml", ".yaml", ".html", ".sh", ""}
-MADE = {
-    "docs/evidence": "made by make test-fault and make test-full",
-}
-"""Mentions of what a command makes."""
+MADE = ("docs/evidence",)
+"""Folders that `make test-fault`, `make test-full` and `make bench` fill."""
 PLANTS = {"tests/architecture/test_mentions.py"}
 
 
@@ -21,7 +19,7 @@ def test_what_is_mentioned_is_there() -> None:
         for path in tracked()
         if path.suffix in TEXTS and str(path.relative_to(ROOT)) not in PLANTS
         for mention in dangling(path, ROOT)
-        if mention.partition(": ")[2] not in MADE
+        if not mention.partition(": ")[2].startswith(MADE)
     ]
     assert found == []
 
