@@ -12,6 +12,7 @@ from services.funnel.adapters import context_reads
 from services.funnel.adapters.context_reads import Entity
 from services.funnel.app.deal_question import At
 from services.funnel.app.projector import SKEW
+from services.funnel.entrypoints import models
 from services.funnel.entrypoints.answers import json_answer
 from services.funnel.entrypoints.deals import Cursor, Instants, Reader
 from services.funnel.entrypoints.paths import stored_id
@@ -75,8 +76,17 @@ def _shown(kind: str, entity: Entity) -> dict[str, Any]:
 
 
 for _kind in KINDS:
-    _path = f"/v1/{_kind}s"
-    router.add_api_route(_path, _list(_kind), methods=["GET"], name=f"list_{_kind}s")
     router.add_api_route(
-        f"{_path}/{{entity_id}}", _read(_kind), methods=["GET"], name=f"read_{_kind}"
+        f"/v1/{_kind}s",
+        _list(_kind),
+        methods=["GET"],
+        name=f"list_{_kind}s",
+        response_model=models.Entities,
+    )
+    router.add_api_route(
+        f"/v1/{_kind}s/{{entity_id}}",
+        _read(_kind),
+        methods=["GET"],
+        name=f"read_{_kind}",
+        response_model=models.Entity,
     )

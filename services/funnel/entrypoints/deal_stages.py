@@ -15,12 +15,13 @@ from services.funnel.domain.exits import StageOrder, shown_exit
 from services.funnel.domain.model import Visit
 from services.funnel.entrypoints.answers import json_answer
 from services.funnel.entrypoints.deals import DealId, Instants, Reader
+from services.funnel.entrypoints.models import StageVisits
 from services.funnel.entrypoints.state import funnel_of
 
 router = APIRouter(tags=["deals"])
 
 
-@router.get("/v1/deals/{deal_id}/stages")
+@router.get("/v1/deals/{deal_id}/stages", response_model=StageVisits)
 async def list_deal_stages(
     request: Request, principal: Reader, deal_id: DealId, at: Instants
 ) -> Response:

@@ -18,6 +18,7 @@ from services.funnel.app.records import state_fields
 from services.funnel.domain.model import DealState
 from services.funnel.entrypoints.answers import json_answer
 from services.funnel.entrypoints.deal_query import instants, question
+from services.funnel.entrypoints.models import Deal, Deals
 from services.funnel.entrypoints.paths import stored_id
 from services.funnel.entrypoints.state import funnel_of
 
@@ -34,7 +35,7 @@ def _deal_id(deal_id: Annotated[str, Path(max_length=200)]) -> str:
 DealId = Annotated[str, Depends(_deal_id)]
 
 
-@router.get("/v1/deals")
+@router.get("/v1/deals", response_model=Deals)
 async def list_deals(
     request: Request,
     principal: Reader,
@@ -61,7 +62,7 @@ async def list_deals(
     return json_answer({"items": items, "next_cursor": following, "has_more": more})
 
 
-@router.get("/v1/deals/{deal_id}")
+@router.get("/v1/deals/{deal_id}", response_model=Deal)
 async def read_deal(request: Request, principal: Reader, deal_id: DealId, at: Instants) -> Response:
     """One deal. `version` counts its published records, whatever the instants are."""
     funnel, tenant = funnel_of(request), principal.tenant_id

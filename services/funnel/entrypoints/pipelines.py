@@ -11,7 +11,9 @@ from libs.common.web.etags import check_if_match
 from libs.common.web.pages import Limit
 from services.funnel.adapters import pipelines
 from services.funnel.app.pipelines import Pipeline
+from services.funnel.entrypoints import models
 from services.funnel.entrypoints.answers import json_answer
+from services.funnel.entrypoints.models import Pipelines, PipelineVersions, PublishedPipeline
 from services.funnel.entrypoints.paths import stored_id
 from services.funnel.entrypoints.pipelines_shown import (
     shown_pipeline,
@@ -32,7 +34,11 @@ def _pipeline_id(pipeline_id: Annotated[str, Path(min_length=1, max_length=200)]
 PipelineId = Annotated[str, Depends(_pipeline_id)]
 
 
-@router.put("/v1/pipelines/{pipeline_id}", openapi_extra=documented(PutPipeline))
+@router.put(
+    "/v1/pipelines/{pipeline_id}",
+    response_model=PublishedPipeline,
+    openapi_extra=documented(PutPipeline),
+)
 async def put_pipeline(
     request: Request, principal: Configurer, pipeline_id: PipelineId
 ) -> Response:
@@ -52,7 +58,7 @@ async def put_pipeline(
     return _answer(now, shown, 200 if held.current else 201)
 
 
-@router.get("/v1/pipelines")
+@router.get("/v1/pipelines", response_model=Pipelines)
 async def list_pipelines(
     request: Request, principal: Reader, limit: Limit = 50, cursor: str | None = None
 ) -> Response:
@@ -68,14 +74,14 @@ async def list_pipelines(
     return json_answer({"items": items, "next_cursor": following, "has_more": more})
 
 
-@router.get("/v1/pipelines/{pipeline_id}")
+@router.get("/v1/pipelines/{pipeline_id}", response_model=models.Pipeline)
 async def read_pipeline(request: Request, principal: Reader, pipeline_id: PipelineId) -> Response:
     """The current version, the list of versions, archived and discovered stages."""
     pipeline = await _found(request, principal, pipeline_id)
     return _answer(pipeline, shown_pipeline(pipeline), 200)
 
 
-@router.get("/v1/pipelines/{pipeline_id}/versions")
+@router.get("/v1/pipelines/{pipeline_id}/versions", response_model=PipelineVersions)
 async def list_pipeline_versions(
     request: Request, principal: Reader, pipeline_id: PipelineId
 ) -> Response:

@@ -14,13 +14,14 @@ from services.funnel.app.caught_up import Progress, progress
 from services.funnel.app.state import FunnelState
 from services.funnel.entrypoints.answers import json_answer
 from services.funnel.entrypoints.consumer import GROUP
+from services.funnel.entrypoints.models import Projection
 from services.funnel.entrypoints.state import funnel_of
 
 router = APIRouter(tags=["projection"])
 Reader = Annotated[Principal, Depends(require("deals:read"))]
 
 
-@router.get("/v1/projection")
+@router.get("/v1/projection", response_model=Projection)
 async def read_projection(request: Request, principal: Reader) -> Response:
     """How far the projection is; `caught_up` covers the log, spool, imports and refolds."""
     try:

@@ -17,6 +17,7 @@ from services.funnel.adapters import rebuild_requests
 from services.funnel.app.rebuild_requests import RebuildReport, RebuildRunning
 from services.funnel.app.state import FunnelState
 from services.funnel.entrypoints.answers import json_answer
+from services.funnel.entrypoints.models import Rebuild
 from services.funnel.entrypoints.schemas import PostRebuild
 from services.funnel.entrypoints.state import funnel_of
 
@@ -33,7 +34,12 @@ def _may_rebuild(principal: Annotated[Principal, Depends(principal_of)]) -> Prin
 Rebuilder = Annotated[Principal, Depends(_may_rebuild)]
 
 
-@router.post("/v1/projection/rebuilds", status_code=202, openapi_extra=documented(PostRebuild))
+@router.post(
+    "/v1/projection/rebuilds",
+    status_code=202,
+    response_model=Rebuild,
+    openapi_extra=documented(PostRebuild),
+)
 async def post_rebuild(request: Request, principal: Rebuilder) -> Response:
     """Ask for a rebuild: of the own tenant, of the one an operator names, or of all."""
     wanted, funnel = await command(request, PostRebuild), funnel_of(request)
@@ -52,7 +58,7 @@ async def post_rebuild(request: Request, principal: Rebuilder) -> Response:
     return json_answer(_shown(found), 202)
 
 
-@router.get("/v1/projection/rebuilds/{rebuild_id}")
+@router.get("/v1/projection/rebuilds/{rebuild_id}", response_model=Rebuild)
 async def read_rebuild(request: Request, principal: Rebuilder, rebuild_id: UUID) -> Response:
     """How far it is, what differs, whether it has switched."""
     own = None if principal.is_operator else principal.tenant_id

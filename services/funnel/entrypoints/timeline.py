@@ -15,12 +15,13 @@ from services.funnel.domain.model import FoldEvent
 from services.funnel.domain.timeline import Change, Moment
 from services.funnel.entrypoints.answers import json_answer
 from services.funnel.entrypoints.deals import Cursor, DealId, Instants, Reader
+from services.funnel.entrypoints.models import Timeline
 from services.funnel.entrypoints.state import funnel_of
 
 router = APIRouter(tags=["deals"])
 
 
-@router.get("/v1/deals/{deal_id}/timeline")
+@router.get("/v1/deals/{deal_id}/timeline", response_model=Timeline)
 async def list_timeline(
     request: Request,
     principal: Reader,
