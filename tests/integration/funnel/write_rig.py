@@ -20,7 +20,7 @@ from libs.common.contracts.cloudevents import canonical
 from libs.common.contracts.deals import StateChanged
 from libs.common.contracts.envelope import Envelope, Origin, to_headers
 from libs.common.contracts.topics import CONTEXT, CRM_EVENTS, DEALS
-from libs.common.db.database import Database
+from libs.common.db.database import Database, driver
 from libs.common.eventlog.loop import Buried
 from libs.common.eventlog.port import Record
 from services.funnel.adapters.refold_queue import queue_pipeline_refold
@@ -137,7 +137,7 @@ class Rig:
         """Publish a version, as the API does; how many deals have to be folded anew."""
         listed = [{"id": id_, "name": id_.title(), "class": class_} for id_, class_ in stages]
         async with self.database.across_tenants() as tx:
-            await self.hand.execute(
+            await (await driver(tx)).execute(
                 """INSERT INTO funnel.pipelines VALUES ($1, $2, $3, $2, $4::json, $5, 'admin')""",
                 tenant, pipeline_id, version, orjson.dumps(listed).decode(), h(at),
             )  # fmt: skip
