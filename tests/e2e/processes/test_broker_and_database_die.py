@@ -73,6 +73,7 @@ class Run:
 def run(world: World) -> Iterator[Run]:
     """Before: the first half is sent. After: the outcome is held against a quiet run's."""
     scene = world.scene
+    scene.empty_log()
     with scene.clone() as stack:
         since, sender = scene.since(), Sender()
         ingest = stack.start("ingest", "api").ready()

@@ -95,6 +95,7 @@ def stop_anywhere(stack: Stack, zombie: Process, sending: Iterator[None]) -> Non
 def test_a_zombie_is_fenced_and_the_other_takes_over(
     scene: Scene, stop: Stop, record_property: Callable[[str, object], None]
 ) -> None:
+    scene.empty_log()
     with scene.clone() as stack:
         since, sender = scene.since(), Sender()
         ingest = stack.start("ingest", "api").ready()
