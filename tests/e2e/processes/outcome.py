@@ -89,6 +89,8 @@ def judge(tenant: str, deal: str, records: Sequence[Kept], row: Mapping[str, Any
 
     A repeat may come late (a crash between append and mark), so the order is that of first copies.
     """
+    if not records:
+        return [f"{deal} has a row and no record"]
     first: dict[str, Kept] = {}
     faults = []
     for record in records:
