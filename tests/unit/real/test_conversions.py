@@ -1,11 +1,18 @@
 """Every row of the real data becomes the events that it should, each valid for a strict writer."""
 
 from collections import Counter
+from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from libs.common.contracts.catalogue import parse
 from tests.real import bpic2012, maven
 from tests.real.data import file
+
+
+@cache
+def log() -> Sequence[bpic2012.Row]:
+    return list(bpic2012.rows(file(bpic2012.FILE)))
 
 
 def judged(events: list[dict[str, Any]]) -> Counter[str]:
@@ -17,7 +24,7 @@ def judged(events: list[dict[str, Any]]) -> Counter[str]:
 
 
 def test_every_row_of_the_loan_log_is_one_event() -> None:
-    rows = list(bpic2012.rows(file(bpic2012.FILE)))
+    rows = log()
     events = list(bpic2012.events(rows))
     assert (len(rows), len({row["case_id"] for row in rows})) == (262_200, 13_087)
     counted = judged(events)
@@ -29,13 +36,13 @@ def test_every_row_of_the_loan_log_is_one_event() -> None:
 
 
 def test_stages_are_the_logs_own() -> None:
-    told = {r["activity"] for r in bpic2012.rows(file(bpic2012.FILE))}
+    told = {r["activity"] for r in log()}
     stages = {*bpic2012.OPEN, *bpic2012.WON, *bpic2012.LOST}
     assert {name for name in told if name.startswith("A_")} == stages
 
 
 def test_rows_of_one_millisecond_differ_in_sequence() -> None:
-    events = list(bpic2012.events(bpic2012.rows(file(bpic2012.FILE))))
+    events = list(bpic2012.events(log()))
     instants = Counter((event["data"]["deal_id"], event["time"]) for event in events)
     assert sum(count - 1 for count in instants.values()) == 13_995
     places = {(e["data"]["deal_id"], e["time"], e["sequence"]) for e in events}
