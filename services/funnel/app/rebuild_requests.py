@@ -58,7 +58,8 @@ class RebuildReport:
 
     @property
     def total(self) -> int:
-        return sum(part.total for part in self.parts)
+        """Deals to fold; deals that came after the count was taken are counted as they are met."""
+        return sum(max(part.total, part.done) for part in self.parts)
 
     @property
     def done(self) -> int:

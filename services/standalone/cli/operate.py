@@ -62,7 +62,13 @@ def _advance(bar: Bar, state: Mapping[str, Any]) -> None:
 
 def _show(state: Mapping[str, Any]) -> None:
     for field, value in state.items():
-        console.print(f"{field:<16} {cell(value)}", soft_wrap=True)
+        if not isinstance(value, list):
+            console.print(f"{field:<16} {cell(value)}", soft_wrap=True)
+    for part in state["tenants"]:
+        text = f"{part['state']}, generation {part['generation']}, {part['differing']} differing"
+        console.print(f"  {part['tenant_id']:<14} {text}", soft_wrap=True)
+    for found in state["differences"]:
+        console.print(f"  differs: {found['tenant_id']} {found['deal_id']}", soft_wrap=True)
 
 
 def doctor(data_dir: DataDir = None, as_json: AsJson = False) -> None:
@@ -103,5 +109,10 @@ def _show_tree(content: Any, indent: str) -> None:
         if isinstance(value, Mapping):
             console.print(f"{indent}{name}")
             _show_tree(value, indent + "  ")
+        elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
+            console.print(f"{indent}{name}")
+            for item in value:
+                text = ", ".join(f"{field} {cell(held)}" for field, held in item.items())
+                console.print(f"{indent}  {text}", soft_wrap=True)
         else:
             console.print(f"{indent}{name:<20} {cell(value)}", soft_wrap=True)
