@@ -61,7 +61,7 @@ def fold_at_head(
     """
     tenant_id, deal_id = new[0].deal
     version, acc = head or (0, None)
-    told = None if acc is None else deal_state(acc.deal, acc.deal.facts(acc.context))
+    told = None if acc is None else deal_state(acc.deal, acc.facts())
     publisher = Publisher(tenant_id, deal_id, version, told)
     steps: list[Advance] = []
     for kept in new:

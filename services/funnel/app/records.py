@@ -53,12 +53,17 @@ def _money(facts: Facts) -> dict[str, Any] | None:
 
 def deal_rows(changes: Sequence[Change], catalogues: Mapping[str, Catalogue]) -> list[OutboxRow]:
     """One record per change, in the order given."""
-    return [_deal_row(change, catalogues[change.tenant_id]) for change in changes]
+    spelled: dict[int, dict[str, Any]] = {}  # what one record ends with, the next begins with
+    return [_deal_row(change, catalogues[change.tenant_id], spelled) for change in changes]
 
 
-def _deal_row(change: Change, catalogue: Catalogue) -> OutboxRow:
-    after = state_fields(change.after, catalogue)
-    before = None if change.before is None else state_fields(change.before, catalogue)
+def _deal_row(
+    change: Change, catalogue: Catalogue, spelled: dict[int, dict[str, Any]]
+) -> OutboxRow:
+    after, before = state_fields(change.after, catalogue), None
+    if change.before is not None:
+        before = spelled.get(id(change.before)) or state_fields(change.before, catalogue)
+    spelled[id(change.after)] = after
     value = {
         "deal_id": change.deal_id,
         "version": change.version,

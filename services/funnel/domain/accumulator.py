@@ -15,7 +15,7 @@ import orjson
 from services.funnel.domain.activities import Activities
 from services.funnel.domain.deal import DealFold
 from services.funnel.domain.inputs import KnownPipelines
-from services.funnel.domain.model import Order, Ref, Visit
+from services.funnel.domain.model import Facts, Order, Ref, Visit
 
 FORM = 1
 _PLAIN = ("stage_id", "stage_class", "last_open_stage", "created", "life", "push_count",
@@ -35,6 +35,14 @@ class Accumulator:
     """`n`, `valid_from` and `known_from` of the last span."""
     context: dict[Ref, dict[str, Any]] = field(default_factory=dict)
     named: bool = False
+    told: Facts | None = None
+    """The facts at the head, once they have been asked for; not stored."""
+
+    def facts(self) -> Facts:
+        """The deal as of the head."""
+        if self.told is None:
+            self.told = self.deal.facts(self.context)
+        return self.told
 
     def dump(self) -> bytes | None:
         """The stored form; `None` for values that it cannot hold (integers beyond 64 bits)."""

@@ -44,13 +44,15 @@ def advance(acc: Accumulator, event: FoldEvent, inputs: Inputs, now: datetime) -
         return None
     if event.occurred_at == acc.span[1] and acc.span[0] > 1:
         return None  # the instant's earlier span might vanish into the one before it
-    before, last = acc.deal.facts(acc.context), acc.deal.visits[-1:]
+    before, last = acc.facts(), acc.deal.visits[-1:]
     _learn(acc, event, inputs)
     acc.deal.apply(event)
     acc.named = acc.named or named_pipeline(event) is not None
     acc.head, acc.known_at = event.order, event.recorded_at
     visits = _visit_changes(acc, last)
-    after = acc.deal.facts(acc.context)
+    if not isinstance(event.data, ev.ActivityData):
+        acc.told = None  # what was done with a deal changes no fact of it
+    after = acc.facts()
     spans = _span_changes(acc, before, after, event.occurred_at)
     return Advance(deal_state(acc.deal, after), visits, spans)
 
@@ -135,7 +137,7 @@ def begin(event: FoldEvent, inputs: Inputs, now: datetime) -> tuple[Accumulator,
     _learn(acc, event, inputs)
     deal.apply(event)
     acc.head, acc.named = event.order, named is not None
-    facts = deal.facts(acc.context)
+    facts = acc.facts()
     first = Known(Span(1, event.occurred_at, None, facts), event.recorded_at)
     visits = _visit_changes(acc, ())
     return acc, Advance(deal_state(deal, facts), visits, RowChanges((first,)))
