@@ -60,7 +60,6 @@ def crm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crm]:
         Question(END, only={"region": "Philipines"}),
         Question(END, only={"product_line": "GTX Pro"}, monthly=True, group_by=("team_id",)),
     ],
-    ids=str,
 )
 def test_conversion(crm: Crm, asked: Question) -> None:
     assert comparing.conversion(crm.tenant, HARDWARE, crm.past, asked) == []
