@@ -8,6 +8,7 @@ from itertools import zip_longest
 from typing import Any
 
 import asyncpg
+import httpx
 from sqlalchemy import make_url
 
 from libs.common.clock import SystemClock
@@ -22,15 +23,17 @@ from tests.e2e.processes.stack import SECRET, Process, Stack, until
 from tests.e2e.processes.stream import PIPELINE, Event, stream
 
 AT = {"pipeline_id": "b2b", "valid_at": "2024-06-01T00:00:00Z", "group_by": "region"}
+EVERY_STATUS = ["open", "won", "lost", "deleted", "merged"]
 _CHUNK = 100
 
 
 @dataclass(frozen=True)
 class Made:
-    """What a funnel has made of the log: every row that follows from events, and the numbers."""
+    """What a funnel has made of the log: every row that follows from events, and REST's answers."""
 
     rows: Mapping[str, Rows]
     numbers: Mapping[str, Any]
+    stays: Mapping[str, Any]
 
 
 @dataclass
@@ -132,40 +135,77 @@ class Scene:
 
         That every event that was sent is there, once, and the records are judged on the way.
         """
-        assert self.faults(stack, since) == []
+        funnel, reporting = stack.start("funnel", "api"), stack.start("reporting", "api")
+        assert self.faults(funnel.ready(), since) == []
         rows = self.rows(stack)
         for tenant, told in self.streams().items():
             kept = [row[1] for row in rows[tenant]["events"]]
             assert sorted(kept) == sorted({event["id"] for event in told})
-        return Made(rows, self.numbers(stack))
+        made = Made(rows, self.numbers(reporting.ready()), self.stays(funnel))
+        funnel.kill()
+        reporting.kill()
+        return made
 
     def rows(self, stack: Stack) -> Mapping[str, Rows]:
         return asyncio.run(outcome.rows(stack.database_url, list(self.deals)))
 
-    def numbers(self, stack: Stack) -> Mapping[str, Any]:
+    def numbers(self, reporting: Process) -> Mapping[str, Any]:
         """Each tenant's conversion by region, over REST."""
-        reporting = stack.start("reporting", "api").ready()
         found = {}
         for tenant, key in self.keys.items():
             with client(reporting.url, key) as http:
                 answer = http.get("/v1/funnel/conversion", params=AT)
             assert answer.status_code == 200, answer.text
             found[tenant] = _without_tokens({n: answer.json()[n] for n in ("rows", "total")})
-        reporting.stop()
         return found
 
-    def faults(self, stack: Stack, since: Since) -> list[str]:
-        """What is wrong with the records that a run has published, against its served rows."""
+    def served(self, funnel: Process) -> Mapping[tuple[str, str], Any]:
+        """Every deal as REST shows it, by (tenant, deal)."""
+        found = {}
+        for tenant, key in self.keys.items():
+            with client(funnel.url, key) as http:
+                for deal in _pages(http, "/v1/deals", {"status": EVERY_STATUS, "limit": 200}):
+                    found[tenant, deal["deal_id"]] = deal
+        return found
+
+    def stays(self, funnel: Process, tenant: str = "umbra") -> Mapping[str, Any]:
+        """`/v1/deals/{id}/stages` of a tenant's deals as of one instant."""
+        with client(funnel.url, self.keys[tenant]) as http:
+            found = {}
+            for number in range(self.deals[tenant]):
+                answer = http.get(
+                    f"/v1/deals/D-{number}/stages", params={"valid_at": AT["valid_at"]}
+                )
+                found[f"D-{number}"] = (answer.status_code, answer.json().get("visits"))
+        assert any(visits for _, visits in found.values())
+        return found
+
+    def faults(self, funnel: Process, since: Since) -> list[str]:
+        """What is wrong with the records that a run has published, against what is served."""
         records = topics.by_deal(asyncio.run(topics.read(self.server, DEALS, since.deals)))
-        found = []
-        told = set()
-        for tenant in self.deals:
-            for deal, row in asyncio.run(outcome.served(stack.database_url, tenant)).items():
-                told.add((tenant, deal))
-                found += outcome.judge(tenant, deal, records.get((tenant, deal), []), row)
-        found += [f"{deal} has records and no row" for deal in records.keys() - told]
+        served = self.served(funnel)
+        assert len(served) == sum(self.deals.values())
+        found = [
+            fault
+            for (tenant, deal), state in served.items()
+            for fault in outcome.judge(tenant, deal, records.get((tenant, deal), []), state)
+        ]
+        found += [f"{deal} has records and is not served" for deal in records.keys() - served]
         letters = asyncio.run(outcome.dead_letters(self.server, since))
         return found + [f"a dead letter: {letter.headers}" for letter in letters]
+
+
+def _pages(http: httpx.Client, path: str, params: Mapping[str, Any]) -> Iterator[Any]:
+    """Every item of a list."""
+    cursor: dict[str, str] = {}
+    while True:
+        answer = http.get(path, params={**params, **cursor})
+        assert answer.status_code == 200, answer.text
+        page = answer.json()
+        yield from page["items"]
+        if not page["has_more"]:
+            return
+        cursor = {"cursor": page["next_cursor"]}
 
 
 def _without_tokens(value: Any) -> Any:

@@ -1,9 +1,7 @@
 """The judges of the process tests notice what they are there for: each planted fault is told."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -14,13 +12,8 @@ from tests.e2e.processes.outcome import differences, judge
 from tests.e2e.processes.topics import Kept
 
 TENANT, DEAL = "acme", "D-1"
-AT = datetime(2024, 3, 4, 8, tzinfo=UTC)
-ROW: Mapping[str, Any] = {
-    "tenant_id": TENANT, "deal_id": DEAL, "stage_id": "offer", "created_at": AT, "version": 3,
-    "amount": Decimal("12.500000"), "currency": "EUR", "attributes": "{}",
-}  # fmt: skip
 STATE = {
-    "deal_id": DEAL, "stage_id": "offer", "created_at": "2024-03-04T08:00:00Z",
+    "deal_id": DEAL, "stage_id": "offer", "version": 3, "created_at": "2024-03-04T08:00:00Z",
     "amount": {"amount": "12.50", "currency": "EUR"}, "attributes": {},
 }  # fmt: skip
 
@@ -36,7 +29,7 @@ GOOD = [record(1, 0), record(2, 1), record(1, 2), record(2, 3), record(3, 4)]
 
 
 def test_repetitions_to_the_byte_are_no_fault() -> None:
-    assert judge(TENANT, DEAL, GOOD, ROW) == []
+    assert judge(TENANT, DEAL, GOOD, STATE) == []
 
 
 def _stale(records: list[Kept]) -> list[Kept]:
@@ -74,14 +67,12 @@ def _none(_: list[Kept]) -> list[Kept]:
 def test_a_planted_fault_in_the_records_is_told(
     plant: Callable[[list[Kept]], list[Kept]],
 ) -> None:
-    assert judge(TENANT, DEAL, plant(list(GOOD)), ROW) != []
+    assert judge(TENANT, DEAL, plant(list(GOOD)), STATE) != []
 
 
-@pytest.mark.parametrize(
-    "change", [{"stage_id": "lead"}, {"amount": Decimal(12)}, {"attributes": '{"a":1}'}]
-)
-def test_a_row_that_says_otherwise_than_its_last_record_is_told(change: dict[str, Any]) -> None:
-    assert len(judge(TENANT, DEAL, GOOD, {**ROW, **change})) == 1
+@pytest.mark.parametrize("change", [{"stage_id": "lead"}, {"amount": None}, {"new": 1}])
+def test_an_answer_that_says_otherwise_than_its_last_record_is_told(change: dict[str, Any]) -> None:
+    assert len(judge(TENANT, DEAL, GOOD, {**STATE, **change})) == 1
 
 
 def test_lost_added_and_changed_rows_are_told() -> None:
