@@ -25,6 +25,7 @@ from libs.common.eventlog.dead_letter import Budget, Buried
 from libs.common.eventlog.heartbeat import Heartbeat
 from libs.common.eventlog.loop_claims import Claims
 from libs.common.eventlog.loop_errors import blames_a_record, code_of, reason, waits
+from libs.common.eventlog.pace import Pace
 from libs.common.eventlog.port import Record
 from libs.common.retry import Backoff
 
@@ -58,7 +59,8 @@ class LoopSettings:
     """Sizes in records, times in seconds.
 
     A batch is what is there when the one before has been committed: nothing waits for it to fill,
-    so it is small while little comes and grows with the load, up to what fits `target_seconds`.
+    so it is small while little comes and grows with the load, up to what fits `target_seconds`
+    (`pace.py`).
     `max_wait` only bounds how long an idle loop waits before it looks around. Dead letters with
     `expected_codes` speak of the sender's data and never of our own bugs: no budget limits them.
     """
@@ -112,7 +114,12 @@ class Committer:
         self._handler, self._clock, self._settings = handler, clock, settings
         self._claims, self._heartbeat = claims, heartbeat
         self._budget = Budget(settings.dead_letters, settings.dead_letter_window)
-        self.size = settings.first_records
+        self._pace = Pace(settings.first_records, settings.max_records, settings.target_seconds)
+
+    @property
+    def size(self) -> int:
+        """How many records the next batch should have."""
+        return self._pace.size
 
     async def commit(self, records: Sequence[Record], stop: asyncio.Event) -> None:
         """Commit all of `records` in order, in pieces where one transaction will not do."""
@@ -211,7 +218,7 @@ class Committer:
         """The transaction is committed: everything outside of it follows."""
         self._claims.advanced(steps)
         self._budget.spend(self._unexpected(buried), self._clock.monotonic())
-        self.size = adapted(self.size, len(piece.records), seconds, self._settings)
+        self._pace.took(len(piece.records), seconds)
         self._heartbeat.beat()
         metrics.CONSUMER_RECORDS.labels(self._group).inc(len(piece.records))
         metrics.CONSUMER_BATCH_SECONDS.labels(self._group).observe(seconds)
@@ -219,12 +226,3 @@ class Committer:
             metrics.CONSUMER_DEAD_LETTERS.labels(self._group, item.code).inc()
         if isinstance(self._handler, AfterCommit):
             await self._handler.committed()
-
-
-def adapted(size: int, handled: int, seconds: float, settings: LoopSettings) -> int:
-    """The next batch's size: as many as fit into the target time."""
-    if seconds > settings.target_seconds:
-        return max(10, min(size, int(handled * settings.target_seconds / seconds)))
-    if handled >= size and seconds < settings.target_seconds / 2:
-        return min(settings.max_records, size * 2)
-    return size
