@@ -18,12 +18,12 @@ SECRET = "a-secret-key-for-tests-of-32-chars-or-more"
 T = TypeVar("T")
 
 
-def until(what: str, found: Callable[[], T], seconds: float = 60) -> T:
+def until(what: str, found: Callable[[], T], seconds: float = 60, pause: float = 0.05) -> T:
     """The first truthy answer of `found`; no answer by the deadline fails the test."""
     deadline = time.monotonic() + seconds
     while not (answer := found()):
         assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
-        time.sleep(0.05)
+        time.sleep(pause)
     return answer
 
 

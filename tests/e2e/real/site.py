@@ -18,6 +18,8 @@ from tests.e2e.standalone.headway import Headway
 _VISITS = """SELECT deal_id, stage_id, class, entered_at, left_at, exit, next_stage_id
     FROM funnel_api.visits_v1 WHERE known_to = 'infinity' ORDER BY deal_id, n"""
 READERS = 4
+PAUSE = 0.3
+"""Seconds between looks: each look takes processor time from what is waited for."""
 Answer = dict[str, Any]
 
 
@@ -42,20 +44,19 @@ class Tenant:
         )
         assert begun.status_code == 202, begun.text
         path = f"/v1/imports/{begun.json()['import_id']}"
-        until("imported", lambda: self.get(path)["state"] != "running", seconds)
+        until("imported", lambda: self.get(path)["state"] != "running", seconds, PAUSE)
         found = self.get(path)
         assert (found["state"], found["rejected"]) == ("done", 0), found
         return found
 
     def fold(self, seconds: float = 120) -> None:
-        until("folded", lambda: self.get("/v1/projection")["caught_up"], seconds)
+        until("folded", lambda: self.get("/v1/projection")["caught_up"], seconds, PAUSE)
 
     def rebuild(self, seconds: float = 120) -> Answer:
         begun = self.http.post("/v1/projection/rebuilds", json={})
         assert begun.status_code == 202, begun.text
         path = f"/v1/projection/rebuilds/{begun.json()['rebuild_id']}"
-
-        until("rebuilt", lambda: self.get(path)["state"] != "building", seconds)
+        until("rebuilt", lambda: self.get(path)["state"] != "building", seconds, PAUSE)
         return self.get(path)
 
     def get(self, path: str, **params: Any) -> Answer:

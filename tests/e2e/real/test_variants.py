@@ -44,10 +44,9 @@ def test_every_delivery_twice_and_the_file_again(site: Site, part: Part) -> None
     assert part.faults(tenant) == []
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_shuffled_and_then_rebuilt(site: Site, part: Part, seed: int) -> None:
-    tenant = lender(site, f"shuffled-{seed}")
-    tenant.import_(part.shuffled(seed))
+def test_shuffled_and_then_rebuilt(site: Site, part: Part) -> None:
+    tenant = lender(site, "shuffled")
+    tenant.import_(part.shuffled(1))
     tenant.fold()
     assert part.faults(tenant) == []
     rebuilt(tenant)
