@@ -1,6 +1,7 @@
-"""Unknown query parameters are refused, never ignored."""
+"""Unknown query parameters, and a second value where one counts, are refused, never ignored."""
 
 from collections.abc import Iterator
+from typing import Any, get_args, get_origin
 
 from fastapi import Request
 from fastapi.dependencies.models import Dependant
@@ -8,25 +9,31 @@ from fastapi.routing import APIRoute
 
 from libs.common.web.errors import ErrorItem, Invalid
 
-_known: dict[int, frozenset[str]] = {}
+_known: dict[int, dict[str, bool]] = {}
 
 
-def known_parameters(route: APIRoute) -> frozenset[str]:
-    """Every query parameter that a route or its dependencies declare."""
+def known_parameters(route: APIRoute) -> dict[str, bool]:
+    """Every query parameter of a route or its dependencies; whether it may be repeated."""
     if id(route) not in _known:
-        _known[id(route)] = frozenset(_names(route.dependant))
+        _known[id(route)] = dict(_parameters(route.dependant))
     return _known[id(route)]
 
 
-def _names(dependant: Dependant) -> Iterator[str]:
+def _parameters(dependant: Dependant) -> Iterator[tuple[str, bool]]:
     for field in dependant.query_params:
-        model = getattr(field.field_info.annotation, "model_fields", None)
+        annotation = field.field_info.annotation
+        model = getattr(annotation, "model_fields", None)
         if model:  # a model of parameters: each of its fields is one
-            yield from (info.alias or name for name, info in model.items())
+            for name, info in model.items():
+                yield info.alias or name, _is_list(info.annotation)
         else:
-            yield field.alias
+            yield field.alias, _is_list(annotation)
     for inner in dependant.dependencies:
-        yield from _names(inner)
+        yield from _parameters(inner)
+
+
+def _is_list(annotation: Any) -> bool:
+    return any(get_origin(part) is list for part in (annotation, *get_args(annotation)))
 
 
 async def refuse_unknown_parameters(request: Request) -> None:
@@ -34,7 +41,8 @@ async def refuse_unknown_parameters(request: Request) -> None:
     route = request.scope.get("route")
     if not isinstance(route, APIRoute):
         return
-    extra = sorted(set(request.query_params) - known_parameters(route))
+    _refuse_repeated(request, route)
+    extra = sorted(request.query_params.keys() - known_parameters(route).keys())
     if extra:
         known = ", ".join(sorted(known_parameters(route))) or "none"
         raise Invalid(
@@ -45,3 +53,12 @@ async def refuse_unknown_parameters(request: Request) -> None:
                 for name in extra
             ],
         )
+
+
+def _refuse_repeated(request: Request, route: APIRoute) -> None:
+    single = [name for name, many in known_parameters(route).items() if not many]
+    for name in single:
+        if len(request.query_params.getlist(name)) > 1:
+            code = "repeated_parameter"
+            item = ErrorItem("may be given once", code, parameter=name)
+            raise Invalid(f"{name} may be given once", code=code, errors=[item])

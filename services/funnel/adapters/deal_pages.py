@@ -65,7 +65,7 @@ async def _states(
 
 def _is_too_fresh(state: DealState, asked: DealQuestion) -> bool:
     """Whether `idle_gte` leaves it out: history does not know of activities, the fold does."""
-    last, valid_at = state.last_event_at, asked.at.valid_at
-    if asked.idle_gte is None or last is None or valid_at is None:
+    last, until = state.last_event_at, asked.measured_at
+    if asked.idle_gte is None or last is None or until is None:
         return False
-    return valid_at - last < asked.idle_gte
+    return until - last < asked.idle_gte

@@ -26,7 +26,8 @@ _ONE = text("""SELECT h.* FROM funnel.deals h
 _VERSIONS = text("""SELECT h.deal_id, h.version FROM funnel.deals h
     JOIN funnel.generations g ON g.tenant_id = h.tenant_id AND g.current = h.generation
     WHERE h.tenant_id = :tenant AND h.deal_id = ANY(CAST(:deals AS text[]))""")
-_SEQUENTIAL = text("SET LOCAL enable_seqscan = off")
+_MEASURED = "CAST(:measured_at AS timestamptz)"
+_PLANS = text("SET LOCAL enable_seqscan = off")
 """Every list is of one tenant: without statistics the planner would read all of them."""
 Key = list[Any]
 """The values of a row's sort, as texts, and its deal id."""
@@ -61,7 +62,7 @@ async def page(
     tx: AsyncConnection, tenant_id: str, asked: DealQuestion, after: Key | None, limit: int
 ) -> Sequence[Found]:
     """The next deals of a list, in its order."""
-    await tx.execute(_SEQUENTIAL)
+    await tx.execute(_PLANS)
     found = _statement(tenant_id, asked, after)
     rows = await tx.execute(text(found.text), found.parameters | {"limit": limit})
     return [_found(row, asked) for row in rows.mappings()]
@@ -85,18 +86,12 @@ def _statement(tenant_id: str, asked: DealQuestion, after: Key | None) -> Sql:
     keys = ", ".join(f"h.{column}::text AS key_{i}" for i, (column, _) in enumerate(order))
     sort = ", ".join(f"h.{column} {'DESC' if down else 'ASC'} NULLS LAST" for column, down in order)
     source = _present_rows(asked) if asked.at.present else _past_rows(asked)
-    filters = matching(asked.filters, _instant(asked))
+    filters = matching(asked.filters, _MEASURED)
     follows = _follows(order, after) if after else Sql("true", {})
     statement = f"""SELECT h.*, {keys} FROM {source.text} AND {filters.text} AND {follows.text}
         ORDER BY {sort} LIMIT :limit"""
-    return Sql(
-        statement,
-        {"tenant": tenant_id, **source.parameters, **filters.parameters, **follows.parameters},
-    )
-
-
-def _instant(asked: DealQuestion) -> str:
-    return "now()" if asked.at.present else "CAST(:valid_at AS timestamptz)"
+    own = {"tenant": tenant_id, "measured_at": asked.measured_at}
+    return Sql(statement, own | source.parameters | filters.parameters | follows.parameters)
 
 
 def _current(table: str) -> str:
@@ -118,7 +113,7 @@ def _common(asked: DealQuestion) -> tuple[str, Parameters]:
 def _present_rows(asked: DealQuestion) -> Sql:
     terms, bound = _common(asked)
     if asked.idle_gte is not None:
-        terms += " AND h.last_event_at <= now() - CAST(:idle_gte AS interval)"
+        terms += f" AND h.last_event_at <= {_MEASURED} - CAST(:idle_gte AS interval)"
         bound["idle_gte"] = asked.idle_gte
     return Sql(f"{_current('deals')} AND h.status IS NOT NULL{terms}", bound)
 

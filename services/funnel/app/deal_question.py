@@ -51,10 +51,20 @@ class DealQuestion:
     at: At = field(default_factory=At)
     sort: tuple[tuple[str, bool], ...] = (("deal_id", False),)
     """`(column, descending)`, most significant first."""
+    measured_at: datetime | None = None
+    """Up to when `idle` and `in_stage` run; known once the question is settled."""
 
-    def settled(self, now: datetime, zone: str) -> "DealQuestion":
-        """The question with instants instead of days, and with its `valid_at` if it has a past."""
+    def settled(self, now: datetime, skew: timedelta, zone: str) -> "DealQuestion":
+        """The question with instants instead of days, and with its `valid_at` if it has a past.
+
+        What lies ahead by less than `skew` is part of the present, as in the rows that are kept.
+        """
         calendar = Calendar(ZoneInfo(zone))
         midnights: dict[str, Any] = {name: calendar.midnight(day) for name, day in self.days}
-        at = self.at if self.at.present else self.at.settled(now)
-        return replace(self, filters=replace(self.filters, **midnights), days=(), at=at)
+        return replace(
+            self,
+            filters=replace(self.filters, **midnights),
+            days=(),
+            at=self.at if self.at.present else self.at.settled(now + skew),
+            measured_at=self.at.valid_at or now,
+        )

@@ -53,7 +53,7 @@ async def list_deals(
     cursors, fingerprint = request.app.state.cursors, _fingerprint(request)
     after = cursors.open(cursor, fingerprint) if cursor else None
     async with funnel.database.for_tenant(tenant, snapshot=True) as tx:
-        settled = asked.settled(funnel.clock.now(), await zone_of(tx))
+        settled = asked.settled(funnel.clock.now(), SKEW, await zone_of(tx))
         found = await deals_of(tx, tenant, settled, after, limit + 1)
         catalogue = await load_catalogue(tx, tenant)
     more = len(found) > limit

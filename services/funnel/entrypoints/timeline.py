@@ -11,7 +11,7 @@ from libs.common.web.pages import Limit
 from services.funnel.adapters import past
 from services.funnel.app.deal_question import At
 from services.funnel.app.projector import SKEW
-from services.funnel.domain.model import FoldEvent
+from services.funnel.domain.model import FoldEvent, Order
 from services.funnel.domain.timeline import Change, Moment
 from services.funnel.entrypoints.answers import json_answer
 from services.funnel.entrypoints.deals import Cursor, DealId, Instants, Reader
@@ -19,6 +19,9 @@ from services.funnel.entrypoints.models import Timeline
 from services.funnel.entrypoints.state import funnel_of
 
 router = APIRouter(tags=["deals"])
+Key = tuple[Order, int]
+"""The place of an item: its event's in the total order, and its own among the event's items."""
+Placed = tuple[Key, dict[str, Any]]
 
 
 @router.get("/v1/deals/{deal_id}/timeline", response_model=Timeline)
@@ -32,43 +35,51 @@ async def list_timeline(
 ) -> Response:
     """What was said of the deal (`event`, `activity`) and what it changed (`change`).
 
-    Pages show one state of knowledge: that of the first page.
+    Pages show one state of knowledge: that of the first page. They follow a place in the order of
+    events, so that nothing comes twice, whatever arrives late in between.
     """
     funnel, tenant, cursors = funnel_of(request), principal.tenant_id, request.app.state.cursors
-    fingerprint = f"timeline {deal_id} {at}"
-    end, asked = _place(cursors.open(cursor, fingerprint) if cursor else None, at)
-    asked = _pinned(asked, funnel.clock.now())
+    fingerprint, now = f"timeline {deal_id} {at}", funnel.clock.now()
+    after, asked = _opened(cursors.open(cursor, fingerprint)) if cursor else (None, at)
+    asked = asked.settled(now + SKEW)
     async with funnel.database.for_tenant(tenant, snapshot=True) as tx:
         moments = await past.timeline_of(tx, tenant, deal_id, asked)
     if not moments:
         raise NotFound("no such deal")
-    items = [item for moment in moments for item in _items(moment)]
-    shown, more = _page(items, end, limit)
-    place = [len(items[:end]) - len(shown), *_texts(asked)]
+    shown, more = _page(moments, after, limit)
+    place = _sealed(shown[-1][0], asked.valid_at, asked.known_at or _known(moments, now))
     following = cursors.seal(place, fingerprint) if more else None
-    return json_answer({"items": shown, "next_cursor": following, "has_more": more})
+    items = [item for _, item in shown]
+    return json_answer({"items": items, "next_cursor": following, "has_more": more})
 
 
-def _place(opened: Sequence[Any] | None, at: At) -> tuple[int | None, At]:
-    """How many of the oldest items are left, and the instants of the first page."""
-    if opened is None:
-        return None, at
-    valid_at, known_at = (datetime.fromisoformat(text) for text in opened[1:])
-    return int(opened[0]), At(valid_at, known_at)
+def _known(moments: Sequence[Moment], now: datetime) -> datetime:
+    """Up to when the first page knows: what is recorded later is not of its state of knowledge."""
+    return max(now, *(moment.event.recorded_at for moment in moments))
 
 
-def _pinned(at: At, now: datetime) -> At:
-    return At(at.valid_at or now + SKEW, at.known_at or now + SKEW)
+def _sealed(key: Key, *instants: datetime | None) -> list[Any]:
+    """Where a page ends, and the instants of the first page."""
+    return [key, *(instant.isoformat() for instant in instants if instant is not None)]
 
 
-def _texts(at: At) -> list[str]:
-    return [instant.isoformat() for instant in (at.valid_at, at.known_at) if instant is not None]
+def _opened(place: Sequence[Any]) -> tuple[Key, At]:
+    (order, number), valid_at, known_at = place
+    moment = datetime.fromisoformat(order[0])
+    at = At(datetime.fromisoformat(valid_at), datetime.fromisoformat(known_at))
+    return ((moment, *order[1:]), number), at
 
 
-def _page(items: list[Any], end: int | None, limit: int) -> tuple[list[Any], bool]:
-    """The newest of the first `end` items, newest first; whether older ones are left."""
-    held = items[:end]
+def _page(moments: Sequence[Moment], after: Key | None, limit: int) -> tuple[list[Placed], bool]:
+    """The newest items before a place, newest first; whether older ones are left."""
+    items = [placed for moment in moments for placed in _placed(moment)]
+    held = [item for item in items if after is None or item[0] < after]
     return held[::-1][:limit], len(held) > limit
+
+
+def _placed(moment: Moment) -> Iterator[Placed]:
+    for number, item in enumerate(_items(moment)):
+        yield (moment.event.order, number), item
 
 
 def _items(moment: Moment) -> Iterator[dict[str, Any]]:

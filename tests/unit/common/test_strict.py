@@ -1,4 +1,4 @@
-"""Unknown query parameters are refused, wherever the known ones are declared."""
+"""Unknown and repeated query parameters are refused, wherever the known ones are declared."""
 
 from typing import Annotated
 
@@ -9,6 +9,8 @@ from pydantic import BaseModel, Field
 
 from libs.common.web import problems
 from libs.common.web.strict import refuse_unknown_parameters
+
+Many = Annotated[list[str] | None, Query()]
 
 
 class Given(BaseModel):
@@ -24,8 +26,10 @@ def application() -> FastAPI:
     app, router = FastAPI(), APIRouter()
 
     @router.get("/by-name")
-    async def by_name(deep: Annotated[str, Depends(inner)], own: str = "") -> str:
-        return deep + own
+    async def by_name(
+        deep: Annotated[str, Depends(inner)], own: str = "", many: Many = None
+    ) -> str:
+        return deep + own + "".join(many or ())
 
     @router.get("/by-model")
     async def by_model(given: Annotated[Given, Query()]) -> str:
@@ -37,19 +41,23 @@ def application() -> FastAPI:
 
 
 @pytest.mark.parametrize(
-    ("url", "unknown"),
+    ("url", "refused"),
     [
         ("/by-name?own=1&deep=2", []),
         ("/by-name?own=1&other=2", ["other"]),
         ("/by-model?plain=1&from=2", []),
         ("/by-model?start=1", ["start"]),
         ("/by-model?given=1", ["given"]),
+        ("/by-name?many=1&many=2&own=3", []),
+        ("/by-name?own=1&own=1", ["own"]),
+        ("/by-name?deep=1&deep=2", ["deep"]),
+        ("/by-model?from=1&from=2", ["from"]),
     ],
 )
-async def test_what_no_declaration_names_is_refused(url: str, unknown: list[str]) -> None:
+async def test_what_no_declaration_allows_is_refused(url: str, refused: list[str]) -> None:
     transport = ASGITransport(application())
     async with AsyncClient(transport=transport, base_url="http://headway") as client:
         answer = await client.get(url)
-    assert answer.status_code == (422 if unknown else 200), answer.text
-    if unknown:
-        assert [error["parameter"] for error in answer.json()["errors"]] == unknown
+    assert answer.status_code == (422 if refused else 200), answer.text
+    if refused:
+        assert [error["parameter"] for error in answer.json()["errors"]] == refused
