@@ -23,19 +23,19 @@ class Pace:
     """Weighted sums of 1, n, s, n*n and n*s over batches of n records in s seconds."""
 
     def took(self, records: int, seconds: float) -> None:
-        """Learn from a batch; `size` follows: down at once, up by doubling, once that fits."""
+        """Learn from a batch; `size` follows, by halves at most: one bad guess is soon mended."""
         new = (1, records, seconds, records * records, records * seconds)
         self._sums = [old * _KEEP + value for old, value in zip(self._sums, new, strict=True)]
         fits = self._fits()
         if seconds > self.target and fits < self.size:
-            self.size = max(LEAST, int(fits))
+            self.size = max(LEAST, self.size // 2, int(fits))
         elif records >= self.size and fits >= 2 * self.size:
             self.size = min(self.most, 2 * self.size)
 
     def _fits(self) -> float:
-        """Records for which there is time; half the target is theirs, whatever the rest costs."""
+        """Records for which there is time; at least half of a batch's time is theirs."""
         fixed, each = self._costs()
-        room = max(self.target - fixed, self.target / 2)
+        room = max(self.target - fixed, fixed)
         return room / each if each > 0 else float("inf")
 
     def _costs(self) -> tuple[float, float]:

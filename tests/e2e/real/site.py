@@ -35,7 +35,7 @@ class Tenant:
         made = self.http.put(f"/v1/pipelines/{pipeline_id}", json=pipeline)
         assert made.status_code == 201, made.text
 
-    def import_(self, events: Iterable[Mapping[str, Any]], seconds: float = 120) -> Answer:
+    def import_(self, events: Iterable[Mapping[str, Any]], seconds: float = 300) -> Answer:
         """Upload, wait until every row is worked off; answers the counts."""
         body = gzip.compress(b"\n".join(map(orjson.dumps, events)), compresslevel=1)
         headers = {"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip"}
@@ -49,10 +49,10 @@ class Tenant:
         assert (found["state"], found["rejected"]) == ("done", 0), found
         return found
 
-    def fold(self, seconds: float = 120) -> None:
+    def fold(self, seconds: float = 300) -> None:
         until("folded", lambda: self.get("/v1/projection")["caught_up"], seconds, PAUSE)
 
-    def rebuild(self, seconds: float = 120) -> Answer:
+    def rebuild(self, seconds: float = 300) -> Answer:
         begun = self.http.post("/v1/projection/rebuilds", json={})
         assert begun.status_code == 202, begun.text
         path = f"/v1/projection/rebuilds/{begun.json()['rebuild_id']}"

@@ -14,7 +14,7 @@ from tests.real import bpic2012, oracle_bpic
 from tests.real.data import file
 from tests.real.oracle import Past, Question
 
-pytestmark = [pytest.mark.e2e, pytest.mark.postgres, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.postgres, pytest.mark.timeout(1_800)]
 LOANS = bpic2012.PIPELINE_ID
 END = datetime(2012, 4, 1, tzinfo=UTC)
 MOMENTS = (
@@ -44,9 +44,9 @@ def loans(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loans]:
         tenant = site.tenant("loans", bpic2012.ZONE, bpic2012.CURRENCY)
         tenant.define(LOANS, bpic2012.PIPELINE)
         begun = perf_counter()
-        counts = tenant.import_(bpic2012.events(bpic2012.rows(path)), seconds=400)
+        counts = tenant.import_(bpic2012.events(bpic2012.rows(path)), seconds=800)
         imported = perf_counter()
-        tenant.fold(400)
+        tenant.fold(800)
         seconds = {"imported": imported - begun, "folded": perf_counter() - begun}
         table = oracle_bpic.log(path)
         assert (counts["rows"], counts["accepted"]) == (len(table), len(table))

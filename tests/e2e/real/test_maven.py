@@ -12,7 +12,7 @@ from tests.real import maven, oracle_maven
 from tests.real.data import file
 from tests.real.oracle import Past, Question
 
-pytestmark = [pytest.mark.e2e, pytest.mark.postgres, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.postgres, pytest.mark.timeout(900)]
 HARDWARE = maven.PIPELINE_ID
 END = datetime(2018, 1, 1, tzinfo=UTC)
 MOMENTS = (

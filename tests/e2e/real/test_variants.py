@@ -12,7 +12,7 @@ from tests.real import bpic2012, maven, oracle_maven
 from tests.real.data import file
 from tests.real.oracle import Past, Question
 
-pytestmark = [pytest.mark.e2e, pytest.mark.postgres, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.postgres, pytest.mark.timeout(900)]
 EVERY_LOAN, EVERY_DEAL = 27, 10
 
 

@@ -62,7 +62,7 @@ class Part:
         ]
 
 
-def rebuilt(tenant: Tenant, seconds: float = 120) -> None:
+def rebuilt(tenant: Tenant, seconds: float = 300) -> None:
     """Rebuild, and insist that an equal result was found and has been switched to."""
     before = tenant.get("/v1/projection")["generation"]
     found = tenant.rebuild(seconds)
