@@ -10,8 +10,10 @@ from fastapi import Query
 from libs.common.contracts.values import clean_text, decimal_text
 from libs.common.web.query import duration, refused
 
+WIDEST = 200
 Many = Annotated[list[str] | None, Query(max_length=200)]
-One = Annotated[str | None, Query(max_length=200)]
+"""At most so many values; `text` holds each to its length."""
+One = Annotated[str | None, Query(max_length=WIDEST)]
 LONGEST = timedelta(days=36_525)
 T = TypeVar("T")
 
@@ -27,13 +29,15 @@ def parsed(name: str, value: str | None, parse: Callable[[str, str], T]) -> T | 
 
 
 def text(name: str, value: str | None) -> str | None:
-    """A text that is not empty and that PostgreSQL can store."""
+    """A text that is not empty, not too long, and that PostgreSQL can store."""
     return parsed(name, value, _present)
 
 
 def _present(value: str, _: str) -> str:
     if not value:
         raise ValueError("must not be empty")
+    if len(value) > WIDEST:
+        raise ValueError(f"must be at most {WIDEST} characters")
     return clean_text(value)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from libs.common.contracts import events as ev
 from services.funnel.domain.fold import GroupFold, is_context
-from services.funnel.domain.model import Facts, FoldEvent
+from services.funnel.domain.model import Facts, FoldEvent, JsonObject
 
 _ATTRIBUTE = "attributes."
 
@@ -78,5 +78,12 @@ def _changes(
     for deal_id, now in after.items():
         was = before.get(deal_id, {})
         for field in sorted(was.keys() | now.keys()):
-            if was.get(field) != now.get(field):
+            if not _same(field, was.get(field), now.get(field)):
                 yield Change(deal_id, field, was.get(field), now.get(field))
+
+
+def _same(field: str, was: Any, now: Any) -> bool:
+    """Attributes are JSON, where `true` and `1` differ, as they do in history."""
+    if field.startswith(_ATTRIBUTE):
+        return JsonObject(value=was) == JsonObject(value=now)
+    return bool(was == now)
