@@ -110,9 +110,12 @@ def _bound(asked: Conversion) -> Parameters:
     return {**bound, **{name: value for name, value in optional.items() if value is not None}}
 
 
-def _entered(asked: Conversion, row: str) -> str:
+def _entered(asked: Conversion, row: str, *, of_candidates: bool = False) -> str:
+    """Entries into the first stage. Where candidates lead, the stage's index must not: it holds
+    every entry ever, and without statistics it looks as good as the key of a few deals."""
     end = f" AND {row}.entered_at < :end" if asked.end else ""
-    return f"""{row}.pipeline_id = :pipeline_id AND {row}.stage_id = :first_stage
+    is_ = "IS NOT DISTINCT FROM" if of_candidates else "="  # only `=` makes use of the index
+    return f"""{row}.pipeline_id = :pipeline_id AND {row}.stage_id {is_} :first_stage
         AND {row}.entered_at <= :valid_at{end} AND {asked.at.known(row)}"""
 
 
@@ -125,9 +128,10 @@ def _members(asked: Conversion) -> str:
     until = "CAST(:valid_at AS timestamptz)"
     if asked.window is not None:
         until = "LEAST(:valid_at, e.t0 + CAST(:window AS interval))"
+    entered = _entered(asked, "v", of_candidates=asked.start is not None)
     return f"""WITH {_candidates(asked)}entries AS (
             SELECT v.deal_id, min(v.n) AS n0, min(v.entered_at) AS t0
-            FROM funnel_api.visits_v1 v WHERE {_entered(asked, "v")}{_chosen(asked, "v")}
+            FROM funnel_api.visits_v1 v WHERE {entered}{_chosen(asked, "v")}
             GROUP BY v.deal_id{" HAVING min(v.entered_at) >= :start" if asked.start else ""}
         ), cohort AS (
             SELECT e.deal_id, e.n0, e.t0, {until} AS until FROM entries e

@@ -21,7 +21,7 @@ _FRESH = _INSERT + " ON CONFLICT DO NOTHING RETURNING 1"
 _REPLACE = _INSERT + replace(_COLUMNS, _KEY)
 _FROM_KEYS = """FROM unnest($1::text[], $2::int[], $3::text[]) AS k(tenant_id, generation, deal_id)
     JOIN funnel.deals d USING (tenant_id, generation, deal_id)"""
-_LOCK = f"""SELECT d.tenant_id, d.deal_id, d.version, d.wake_at, d.accumulator {_FROM_KEYS}
+LOCK = f"""SELECT d.tenant_id, d.deal_id, d.version, d.wake_at, d.accumulator {_FROM_KEYS}
     ORDER BY d.tenant_id, d.deal_id FOR UPDATE OF d"""  # a constant of this module
 _STATES = f"""SELECT d.* {_FROM_KEYS} WHERE d.status IS NOT NULL"""  # likewise
 
@@ -30,7 +30,7 @@ RowKey = tuple[str, int, str]
 
 
 async def lock_deals(conn: Any, deals: Collection[RowKey]) -> dict[DealKey, StoredDeal]:
-    rows = await conn.fetch(_LOCK, *transposed(sorted(deals), 3))
+    rows = await conn.fetch(LOCK, *transposed(sorted(deals), 3))
     return {(row[0], row[1]): StoredDeal(*tuple(row)[2:]) for row in rows}
 
 

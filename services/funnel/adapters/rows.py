@@ -29,23 +29,23 @@ _CHANGED = """FROM unnest($1::text[], $2::int[], $3::text[], $4::int[], $5::time
     WHERE r.tenant_id = k.tenant_id AND r.generation = k.generation AND r.deal_id = k.deal_id
         AND r.n = k.n AND r.known_from = k.known_from"""
 _DROPPED = _CHANGED.replace("FROM", "USING", 1)
-_CLOSE_VISITS = f"UPDATE funnel.visits r SET known_to = k.known_to {_CHANGED}"  # noqa: S608
-_CLOSE_SPANS = f"UPDATE funnel.deal_history r SET known_to = k.known_to {_CHANGED}"  # noqa: S608
-_DROP_VISITS = f"DELETE FROM funnel.visits r {_DROPPED}"  # noqa: S608
-_DROP_SPANS = f"DELETE FROM funnel.deal_history r {_DROPPED}"  # noqa: S608
+CLOSE_VISITS = f"UPDATE funnel.visits r SET known_to = k.known_to {_CHANGED}"  # noqa: S608
+CLOSE_SPANS = f"UPDATE funnel.deal_history r SET known_to = k.known_to {_CHANGED}"  # noqa: S608
+DROP_VISITS = f"DELETE FROM funnel.visits r {_DROPPED}"  # noqa: S608
+DROP_SPANS = f"DELETE FROM funnel.deal_history r {_DROPPED}"  # noqa: S608
 _READ = """SELECT r.*
     FROM unnest($1::text[], $2::int[], $3::text[]) AS k(tenant_id, generation, deal_id)
     JOIN funnel.{table} r USING (tenant_id, generation, deal_id)"""
-_READ_VISITS, _READ_SPANS = _READ.format(table="visits"), _READ.format(table="deal_history")
+READ_VISITS, READ_SPANS = _READ.format(table="visits"), _READ.format(table="deal_history")
 
 
 async def rows_of(conn: Any, deals: Collection[RowsKey]) -> dict[RowsKey, StoredRows]:
     keys = transposed(sorted(deals), 3)
     visits: dict[RowsKey, list[Known[Visit]]] = defaultdict(list)
     spans: dict[RowsKey, list[Known[Span]]] = defaultdict(list)
-    for row in await conn.fetch(_READ_VISITS, *keys):
+    for row in await conn.fetch(READ_VISITS, *keys):
         visits[_key(row)].append(Known(_visit(row), row["known_from"], ended(row["known_to"])))
-    for row in await conn.fetch(_READ_SPANS, *keys):
+    for row in await conn.fetch(READ_SPANS, *keys):
         spans[_key(row)].append(Known(_span(row), row["known_from"], ended(row["known_to"])))
     return {key: StoredRows(visits[key], spans[key]) for key in visits.keys() | spans.keys()}
 
@@ -66,10 +66,10 @@ async def write_rows(conn: Any, writes: Sequence[DealWrite]) -> None:
     """Apply all row changes: drop, then close, then put."""
     visits = [(write, write.visits) for write in writes]
     spans = [(write, write.spans) for write in writes]
-    await _drop(conn, _DROP_VISITS, visits)
-    await _drop(conn, _DROP_SPANS, spans)
-    await _close(conn, _CLOSE_VISITS, visits)
-    await _close(conn, _CLOSE_SPANS, spans)
+    await _drop(conn, DROP_VISITS, visits)
+    await _drop(conn, DROP_SPANS, spans)
+    await _close(conn, CLOSE_VISITS, visits)
+    await _close(conn, CLOSE_SPANS, spans)
     await _put(conn, _PUT_VISITS, visits, _visit_row, len(_VISIT))
     await _put(conn, _PUT_SPANS, spans, _span_row, len(_SPAN))
 

@@ -4,7 +4,6 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common.db import outbox
@@ -39,7 +38,7 @@ from services.funnel.app.refold import Ticket
 from services.funnel.domain.context import ContextSpan
 from services.funnel.domain.model import DealState, Known, Ref
 
-_PLANS = text(
+PLANS = (
     "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL enable_seqscan = off;"
     "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
 )
@@ -59,7 +58,7 @@ class PostgresStore:
     async def _open(self) -> Any:
         if self._conn is None:
             self._conn = await driver(self._tx)
-            await self._conn.execute(_PLANS.text)
+            await self._conn.execute(PLANS)
         return self._conn
 
     def _current(self, keys: Collection[DealKey]) -> list[deals.RowKey]:

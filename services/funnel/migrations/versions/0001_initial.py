@@ -37,8 +37,10 @@ _STATE = """
         merged_into text,
         attributes json NOT NULL"""
 
-# A secondary index never begins as a primary key does: without statistics the planner would take
-# the two for equally good, and reading by key would scan a whole tenant.
+# Without statistics the planner takes any index that fits a key in part for as good as the primary
+# key (PostgreSQL 18 even skips over leading columns), and reading by key would scan a whole tenant.
+# So each secondary index of a hot table is partial, on a column that only its own readers compare:
+# a comparison implies NOT NULL, and reads and writes by key cannot use it.
 TABLES = (
     """CREATE TABLE funnel.events (
         tenant_id text NOT NULL,
@@ -83,9 +85,12 @@ TABLES = (
         PRIMARY KEY (tenant_id, generation, deal_id)
     )""",
     """CREATE INDEX deals_stage
-        ON funnel.deals (tenant_id, pipeline_id, stage_id, generation, deal_id)""",
-    "CREATE INDEX deals_owner ON funnel.deals (tenant_id, owner_id, generation)",
-    "CREATE INDEX deals_account ON funnel.deals (tenant_id, account_id, generation)",
+        ON funnel.deals (tenant_id, pipeline_id, stage_id, generation, deal_id)
+        WHERE pipeline_id IS NOT NULL""",
+    """CREATE INDEX deals_owner ON funnel.deals (tenant_id, owner_id, generation)
+        WHERE owner_id IS NOT NULL""",
+    """CREATE INDEX deals_account ON funnel.deals (tenant_id, account_id, generation)
+        WHERE account_id IS NOT NULL""",
     """CREATE TABLE funnel.aliases (
         tenant_id text NOT NULL,
         deal_id text NOT NULL,
@@ -120,7 +125,8 @@ TABLES = (
         PRIMARY KEY (tenant_id, generation, deal_id, n, known_from)
     )""",
     """CREATE INDEX visits_stage
-        ON funnel.visits (tenant_id, pipeline_id, stage_id, generation, entered_at)""",
+        ON funnel.visits (tenant_id, pipeline_id, stage_id, generation, entered_at)
+        WHERE stage_id IS NOT NULL""",
     """CREATE TABLE funnel.deal_history (
         tenant_id text NOT NULL,
         generation int NOT NULL,
@@ -135,7 +141,8 @@ TABLES = (
         PRIMARY KEY (tenant_id, generation, deal_id, n, known_from)
     )""",
     """CREATE INDEX deal_history_valid
-        ON funnel.deal_history (tenant_id, pipeline_id, generation, valid_from)""",
+        ON funnel.deal_history (tenant_id, pipeline_id, generation, valid_from)
+        WHERE pipeline_id IS NOT NULL""",
     """CREATE TABLE funnel.context_history (
         tenant_id text NOT NULL,
         kind text NOT NULL,
