@@ -12,7 +12,9 @@ _OPTIONS = (
     "postgres",
     "--auth=trust",
     "--encoding=UTF8",
-    "--no-locale",
+    "--no-locale",  # order by code point, the same on every machine
+    "--locale-provider=builtin",
+    "--builtin-locale=C.UTF-8",  # but know upper and lower case of every alphabet
     "--no-instructions",
     "--data-checksums",
 )

@@ -31,7 +31,8 @@ async def deals_of(
         found = await deal_reads.page(tx, tenant_id, asked, after, limit)
         return [Deal(f.state, f.version, f.key) for f in found if f.state is not None]
     deals: list[Deal] = []
-    async with aclosing(_folded(tx, tenant_id, asked, after)) as folded:
+    chunk = limit if asked.idle_gte is None else _CHUNK  # all of a chunk fits, unless idle decides
+    async with aclosing(_folded(tx, tenant_id, asked, after, chunk)) as folded:
         async for deal in folded:
             deals.append(deal)
             if len(deals) == limit:
@@ -40,10 +41,10 @@ async def deals_of(
 
 
 async def _folded(
-    tx: AsyncConnection, tenant_id: str, asked: DealQuestion, after: Key | None
+    tx: AsyncConnection, tenant_id: str, asked: DealQuestion, after: Key | None, chunk: int
 ) -> AsyncGenerator[Deal]:
     """The list chunk by chunk: history chooses and sorts, the fold tells the whole state."""
-    while found := await deal_reads.page(tx, tenant_id, asked, after, _CHUNK):
+    while found := await deal_reads.page(tx, tenant_id, asked, after, chunk):
         for deal in await _states(tx, tenant_id, asked, found):
             if not _is_too_fresh(deal.state, asked):
                 yield deal

@@ -10,7 +10,8 @@ from services.funnel.entrypoints import (
     timeline,
 )
 
+# The parts of a deal before deals: an id may hold slashes, and the first path that fits is taken.
 routers = tuple(
     module.router
-    for module in (deals, deal_stages, timeline, contexts, pipelines, projection, rebuilds)
+    for module in (deal_stages, timeline, deals, contexts, pipelines, projection, rebuilds)
 )

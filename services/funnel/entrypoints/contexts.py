@@ -84,7 +84,7 @@ for _kind in KINDS:
         response_model=models.Entities,
     )
     router.add_api_route(
-        f"/v1/{_kind}s/{{entity_id}}",
+        f"/v1/{_kind}s/{{entity_id:path}}",
         _read(_kind),
         methods=["GET"],
         name=f"read_{_kind}",

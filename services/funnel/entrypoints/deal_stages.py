@@ -21,7 +21,7 @@ from services.funnel.entrypoints.state import funnel_of
 router = APIRouter(tags=["deals"])
 
 
-@router.get("/v1/deals/{deal_id}/stages", response_model=StageVisits)
+@router.get("/v1/deals/{deal_id:path}/stages", response_model=StageVisits)
 async def list_deal_stages(
     request: Request, principal: Reader, deal_id: DealId, at: Instants
 ) -> Response:

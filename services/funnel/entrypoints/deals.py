@@ -25,7 +25,8 @@ from services.funnel.entrypoints.state import funnel_of
 router = APIRouter(tags=["deals"])
 Reader = Annotated[Principal, Depends(require("deals:read"))]
 Instants = Annotated[At, Depends(instants)]
-Cursor = Annotated[str | None, Query(max_length=4_096)]
+Cursor = Annotated[str | None, Query(max_length=24_000)]
+"""Holds the sort's values: three of the longest ones, every character escaped."""
 
 
 def _deal_id(deal_id: Annotated[str, Path(max_length=200)]) -> str:
@@ -62,9 +63,9 @@ async def list_deals(
     return json_answer({"items": items, "next_cursor": following, "has_more": more})
 
 
-@router.get("/v1/deals/{deal_id}", response_model=Deal)
+@router.get("/v1/deals/{deal_id:path}", response_model=Deal)
 async def read_deal(request: Request, principal: Reader, deal_id: DealId, at: Instants) -> Response:
-    """One deal. `version` counts its published records, whatever the instants are."""
+    """One deal; its id may hold slashes. `version` counts its records, whatever the instants are."""
     funnel, tenant = funnel_of(request), principal.tenant_id
     async with funnel.database.for_tenant(tenant, snapshot=True) as tx:
         held = await deal_reads.present(tx, tenant, deal_id)

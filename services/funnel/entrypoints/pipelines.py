@@ -35,7 +35,7 @@ PipelineId = Annotated[str, Depends(_pipeline_id)]
 
 
 @router.put(
-    "/v1/pipelines/{pipeline_id}",
+    "/v1/pipelines/{pipeline_id:path}",
     response_model=PublishedPipeline,
     openapi_extra=documented(PutPipeline),
 )
@@ -74,14 +74,7 @@ async def list_pipelines(
     return json_answer({"items": items, "next_cursor": following, "has_more": more})
 
 
-@router.get("/v1/pipelines/{pipeline_id}", response_model=models.Pipeline)
-async def read_pipeline(request: Request, principal: Reader, pipeline_id: PipelineId) -> Response:
-    """The current version, the list of versions, archived and discovered stages."""
-    pipeline = await _found(request, principal, pipeline_id)
-    return _answer(pipeline, shown_pipeline(pipeline), 200)
-
-
-@router.get("/v1/pipelines/{pipeline_id}/versions", response_model=PipelineVersions)
+@router.get("/v1/pipelines/{pipeline_id:path}/versions", response_model=PipelineVersions)
 async def list_pipeline_versions(
     request: Request, principal: Reader, pipeline_id: PipelineId
 ) -> Response:
@@ -89,6 +82,13 @@ async def list_pipeline_versions(
     pipeline = await _found(request, principal, pipeline_id)
     items = [shown_version(version) for version in reversed(pipeline.versions)]
     return json_answer({"items": items, "next_cursor": None, "has_more": False})
+
+
+@router.get("/v1/pipelines/{pipeline_id:path}", response_model=models.Pipeline)
+async def read_pipeline(request: Request, principal: Reader, pipeline_id: PipelineId) -> Response:
+    """The current version, the list of versions, archived and discovered stages."""
+    pipeline = await _found(request, principal, pipeline_id)
+    return _answer(pipeline, shown_pipeline(pipeline), 200)
 
 
 async def _found(request: Request, principal: Principal, pipeline_id: str) -> Pipeline:

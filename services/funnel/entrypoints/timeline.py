@@ -24,7 +24,7 @@ Key = tuple[Order, int]
 Placed = tuple[Key, dict[str, Any]]
 
 
-@router.get("/v1/deals/{deal_id}/timeline", response_model=Timeline)
+@router.get("/v1/deals/{deal_id:path}/timeline", response_model=Timeline)
 async def list_timeline(
     request: Request,
     principal: Reader,
@@ -47,8 +47,10 @@ async def list_timeline(
     if not moments:
         raise NotFound("no such deal")
     shown, more = _page(moments, after, limit)
-    place = _sealed(shown[-1][0], asked.valid_at, asked.known_at or _known(moments, now))
-    following = cursors.seal(place, fingerprint) if more else None
+    following = None
+    if more:
+        known_at = asked.known_at or _known(moments, now)
+        following = cursors.seal(_sealed(shown[-1][0], asked.valid_at, known_at), fingerprint)
     items = [item for _, item in shown]
     return json_answer({"items": items, "next_cursor": following, "has_more": more})
 

@@ -101,20 +101,25 @@ async def _page(
     listed = drilling.deals(drill, of, stage_id)
     today = drilling.deals(drill, of, stage_id, known_now=True)
     n, at = drilling.counted(drill, of, stage_id), drilling.instants(drill)
-    agreement = await reads.compare(listed, today)
-    after = cursors.open(cursor, sought.fingerprint)[0] if cursor else ""
+    if cursor:  # the first page has compared the two states of knowledge
+        after, n_now, restated = cursors.open(cursor, sought.fingerprint)
+    else:
+        agreement = await reads.compare(listed, today)
+        after, n_now = "", agreement.now
+        restated = agreement.differing > 0 or agreement.then != n
     rows = await reads.listed(listed, at.known("h"), after, limit + 1)
     items = [_deal(row) for row in rows[:limit]]
     more = len(rows) > limit
+    place = [items[-1].deal_id, n_now, restated] if more else []
     return DrillPage(
         metric=drilling.metric(drill),
         of=of,
         as_of=PinnedInstants(valid_at=at.valid_at, known_at=at.known_at),
         n=n,
-        n_now=agreement.now,
-        restated=agreement.differing > 0 or agreement.then != n,
+        n_now=n_now,
+        restated=restated,
         items=items,
-        next_cursor=cursors.seal([items[-1].deal_id], sought.fingerprint) if more else None,
+        next_cursor=cursors.seal(place, sought.fingerprint) if more else None,
         has_more=more,
     )
 
