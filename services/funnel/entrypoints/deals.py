@@ -65,7 +65,7 @@ async def list_deals(
 
 @router.get("/v1/deals/{deal_id:path}", response_model=Deal)
 async def read_deal(request: Request, principal: Reader, deal_id: DealId, at: Instants) -> Response:
-    """One deal; its id may hold slashes. `version` counts its records, whatever the instants are."""
+    """One deal; its id may hold slashes. `version` counts its records, at any instants."""
     funnel, tenant = funnel_of(request), principal.tenant_id
     async with funnel.database.for_tenant(tenant, snapshot=True) as tx:
         held = await deal_reads.present(tx, tenant, deal_id)
