@@ -39,7 +39,7 @@ class TenantRebuild:
     finished_at: datetime | None
 
 
-_ORDER = ("building", "failed", "differs", "switched")
+_ORDER = ("building", "differs", "switched")
 """What a rebuild of several tenants is said to be: the first of these that one of them is."""
 
 

@@ -147,7 +147,7 @@ class RebuildPart(Shape):
 
 class Rebuild(Shape):
     rebuild_id: UUID
-    state: Literal["building", "differs", "switched", "failed"]
+    state: Literal["building", "differs", "switched"]
     accept: bool
     total: int
     done: int

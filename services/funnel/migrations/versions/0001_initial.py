@@ -178,14 +178,6 @@ TABLES = (
         first_occurred_at timestamptz,
         PRIMARY KEY (tenant_id, pipeline_id, stage_id)
     )""",
-    """CREATE TABLE funnel.stage_classes (
-        tenant_id text NOT NULL,
-        pipeline_id text NOT NULL,
-        stage_id text NOT NULL,
-        known_from timestamptz NOT NULL,
-        class text NOT NULL,
-        PRIMARY KEY (tenant_id, pipeline_id, stage_id, known_from)
-    )""",
     """CREATE TABLE funnel.refold_queue (
         tenant_id text NOT NULL,
         deal_id text NOT NULL,
@@ -216,7 +208,7 @@ TABLES = (
         tenant_id text NOT NULL,
         rebuild_id uuid NOT NULL,
         generation int NOT NULL,
-        state text NOT NULL CHECK (state IN ('building', 'differs', 'switched', 'failed')),
+        state text NOT NULL CHECK (state IN ('building', 'differs', 'switched')),
         accept boolean NOT NULL,
         total bigint NOT NULL DEFAULT 0,
         done bigint NOT NULL DEFAULT 0,
@@ -334,7 +326,6 @@ WALLED = (
     "context_history",
     "pipelines",
     "stages",
-    "stage_classes",
     "refold_queue",
     "generations",
     "changes",
