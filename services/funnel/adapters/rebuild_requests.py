@@ -32,7 +32,7 @@ _INSERT = """INSERT INTO funnel.rebuilds
         SELECT max(r.generation) FROM funnel.rebuilds r WHERE r.tenant_id = g.tenant_id), 0)),
         'building', $3, $4
     FROM funnel.generations g WHERE g.tenant_id = ANY($1)"""
-_PARTS = """SELECT tenant_id, generation, state, accept, total, done, differing, detail,
+_PARTS = """SELECT tenant_id, generation, state, accept, total, done, differing,
         started_at, finished_at
     FROM funnel.rebuilds WHERE rebuild_id = $1 AND ($2::text IS NULL OR tenant_id = $2)
     ORDER BY tenant_id"""

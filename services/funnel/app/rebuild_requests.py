@@ -34,7 +34,6 @@ class TenantRebuild:
     total: int
     done: int
     differing: int
-    detail: str | None
     started_at: datetime
     finished_at: datetime | None
 

@@ -140,7 +140,6 @@ class RebuildPart(Shape):
     total: int
     done: int
     differing: int
-    detail: str | None
     started_at: datetime
     finished_at: datetime | None
 

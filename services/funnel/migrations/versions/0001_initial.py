@@ -214,7 +214,6 @@ TABLES = (
         done bigint NOT NULL DEFAULT 0,
         differing bigint NOT NULL DEFAULT 0,
         cursor text,
-        detail text,
         started_at timestamptz NOT NULL,
         finished_at timestamptz,
         PRIMARY KEY (tenant_id, rebuild_id)
