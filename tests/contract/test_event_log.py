@@ -120,6 +120,25 @@ class TestKafkaLog(DurableContract):
         yield log
         await log.stop()
 
+    async def test_a_static_member_that_comes_back_takes_its_partitions_over_at_once(
+        self, kafka_server: str, topic: str
+    ) -> None:
+        """A static member leaves nothing behind when it ends: only its session would end it."""
+        for life in ("first", "second"):
+            log = KafkaLog([kafka_server], life, deadline=20, session=1800, instance="one")
+            await log.start()
+            member = await Member(log.reader([topic], topic, life)).join()
+            await member.until(lambda held: len(held.held) == PARTITIONS)
+            await member.reader.stop()
+            assert await self._members(log, topic) == 1, "it is still expected back"
+            await log.stop()
+
+    async def _members(self, log: EventLog, group: str) -> int:
+        admin = await self._admin(log)
+        (answer,) = await admin.describe_consumer_groups([group])
+        await admin.close()
+        return len(answer.groups[0][5])
+
     async def trim(self, log: EventLog, partition: Partition, start: int) -> None:
         admin = await self._admin(log)
         place = TopicPartition(partition.topic, partition.number)

@@ -31,7 +31,10 @@ _DAY_MS = 86_400_000
 
 
 class KafkaLog:
-    """Implements `EventLog`. `deadline` and `session` in seconds."""
+    """Implements `EventLog`. `deadline` and `session` in seconds.
+
+    With an `instance` its readers are static members of their groups.
+    """
 
     def __init__(
         self,
@@ -39,10 +42,11 @@ class KafkaLog:
         client_id: str,
         deadline: float = DEADLINE,
         session: float = SESSION,
+        instance: str | None = None,
     ) -> None:
         self.servers, self._client_id = list(servers), client_id
         self._producer = Producer(servers, client_id, deadline)
-        self.session = session
+        self.session, self.instance = session, instance
         self._lookup: Any = None
         self._partitions: dict[str, int] = {}
         self._starting = asyncio.Lock()
@@ -130,7 +134,7 @@ class KafkaLog:
         return {Partition(topic, p.partition): PartitionEnds(starts[p], ends[p]) for p in places}
 
     def reader(self, topics: Sequence[str], group: str, member: str) -> KafkaReader:
-        return KafkaReader(self, topics, group, member, self.session)
+        return KafkaReader(self, topics, group, member)
 
 
 def _new(topic: TopicConfig, copies: int) -> Any:

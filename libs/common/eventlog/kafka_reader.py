@@ -43,16 +43,17 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
 
 
 class KafkaReader:
-    """Implements `Reader`. `session` is how long a dead member keeps its partitions, in seconds."""
+    """Implements `Reader`. A dead member keeps its partitions for the log's session, or until its
+    instance comes back."""
 
-    def __init__(
-        self, log: "KafkaLog", topics: Sequence[str], group: str, member: str, session: float
-    ) -> None:
+    def __init__(self, log: "KafkaLog", topics: Sequence[str], group: str, member: str) -> None:
         self._log, self._topics = log, topics
+        session, instance = log.session, log.instance
         common = {"bootstrap_servers": log.servers, "client_id": member,
                   "auto_offset_reset": "none", "enable_auto_commit": False}  # fmt: skip
         self._member = AIOKafkaConsumer(
             group_id=group,
+            group_instance_id=f"{group}-{instance}" if instance else None,
             partition_assignment_strategy=(RangePartitionAssignor,),
             session_timeout_ms=int(session * 1000),
             heartbeat_interval_ms=int(session * 100),

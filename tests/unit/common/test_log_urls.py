@@ -34,6 +34,12 @@ async def test_a_kafka_url_names_brokers_and_a_session(
     assert (log.servers, log.session) == (servers, session)
 
 
+async def test_a_kafka_url_may_name_a_static_member() -> None:
+    log = opened("kafka://a:9092?session=6&instance=funnel-1")
+    assert isinstance(log, KafkaLog)
+    assert (log.instance, log.session) == ("funnel-1", 6)
+
+
 async def test_the_other_logs_need_no_server() -> None:
     assert isinstance(opened("postgres+log://"), PostgresLog)
     assert isinstance(opened("memory://"), MemoryLog)
@@ -42,7 +48,7 @@ async def test_the_other_logs_need_no_server() -> None:
 @pytest.mark.parametrize(
     "url",
     ["", "kafka://", "kafka:a:9092", "redis://a", "kafka://a:1?session=0", "kafka://a:1?session=x",
-     "kafka://a:1?sesion=6", "kafka://a:1?session"],
+     "kafka://a:1?sesion=6", "kafka://a:1?session", "kafka://a:1?instance=", "kafka://a:1?instance=a/b"],
 )  # fmt: skip
 def test_any_other_url_is_refused_by_what_it_should_be(url: str) -> None:
     with pytest.raises(ValueError, match="HEADWAY_LOG_URL"):
