@@ -11,6 +11,7 @@ from libs.common.runtime import Resources, Service, Worker
 from libs.common.web.auth import Authenticator
 from libs.common.web.cursors import Cursors
 from libs.common.web.factory import create_app
+from services.alerts import bootstrap as alerts
 from services.funnel import bootstrap as funnel
 from services.ingest import bootstrap as ingest
 from services.ingest.adapters.directory import Directory
@@ -19,7 +20,7 @@ from services.reporting import bootstrap as reporting
 from services.standalone import routes
 from services.standalone.status import Examiner
 
-BUILDERS = (ingest.build, funnel.build, reporting.build)
+BUILDERS = (ingest.build, funnel.build, alerts.build, reporting.build)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from libs.common.contracts.values import json_fault
 from libs.common.web.body import decode_json, read_body
-from libs.common.web.errors import UnsupportedMedia
+from libs.common.web.errors import NotSupportedYet, UnsupportedMedia
 
 MAX_COMMAND_BYTES = 64 * 1024
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -16,6 +16,8 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 async def command(request: Request, model: type[ModelT]) -> ModelT:
     """The command in a request's body; every fault with its pointer."""
+    if request.method == "POST" and "idempotency-key" in request.headers:
+        raise NotSupportedYet("Idempotency-Key is not supported yet")
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media != "application/json":
         raise UnsupportedMedia("send application/json")

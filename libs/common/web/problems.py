@@ -6,8 +6,9 @@ import orjson
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
-from starlette.routing import BaseRoute, Match
+from starlette.routing import compile_path
 
 from libs.common.db.errors import DatabaseUnavailable, is_transient, sqlstate
 from libs.common.web.errors import (
@@ -87,12 +88,12 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 def allowed_methods(request: Request) -> set[str]:
     """Methods of every route that the path matches, not only of the first one."""
-    return {m for route in request.app.routes for m in _methods(route, request)}
-
-
-def _methods(route: BaseRoute, request: Request) -> set[str]:
-    match, _ = route.matches(request.scope)
-    return set() if match is Match.NONE else set(getattr(route, "methods", None) or ())
+    found: set[str] = set()
+    for route in iter_route_contexts(request.app.routes):
+        path, methods = getattr(route, "path", None), getattr(route, "methods", None)
+        if path and methods and compile_path(path)[0].match(request.url.path):
+            found |= set(methods)
+    return found
 
 
 async def unexpected(request: Request, error: Exception) -> Response:

@@ -5,6 +5,7 @@ from typing import Any
 
 from services.funnel.adapters.bulk import transposed
 from services.funnel.adapters.columns import state_of
+from services.funnel.adapters.stages import recheck_tenant
 from services.funnel.app.model import DealKey
 from services.funnel.app.rebuild import Difference, Rebuild
 from services.funnel.domain.model import DealState
@@ -130,6 +131,8 @@ async def end(conn: Any, rebuild: Rebuild, state: str, found: Sequence[Differenc
         rebuild.tenant_id,
         state,
     )
+    if state == "switched":
+        await recheck_tenant(conn, rebuild.tenant_id)
     await conn.execute(
         """UPDATE funnel.rebuilds SET state = $3, differing = differing + $4
         WHERE tenant_id = $1 AND rebuild_id = $2""",

@@ -1,7 +1,7 @@
 """Stages that deals were seen in and that nobody published: registered, never refused.
 
-A discovered stage's `first_occurred_at` is the earliest entry of any visit kept of it, so it
-follows from the rows alone, whatever the order of delivery.
+A discovered stage's `first_occurred_at` is the earliest entry of any visit that is still believed,
+so it follows from the events alone: what was believed for a while leaves no trace.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ _RECHECK = """WITH seen AS (
             SELECT min(v.entered_at) FROM funnel.visits v
             JOIN funnel.generations g ON g.tenant_id = v.tenant_id AND g.current = v.generation
             WHERE v.tenant_id = k.tenant_id AND v.pipeline_id = k.pipeline_id
-                AND v.stage_id = k.stage_id) AS first
+                AND v.stage_id = k.stage_id AND v.known_to = 'infinity') AS first
         FROM unnest($1::text[], $2::text[], $3::text[]) AS k(tenant_id, pipeline_id, stage_id)
     ), gone AS (
         DELETE FROM funnel.stages s USING seen
@@ -33,12 +33,15 @@ _RECHECK = """WITH seen AS (
         AND s.first_occurred_at IS DISTINCT FROM seen.first"""
 
 
+_ALL = """SELECT tenant_id, pipeline_id, stage_id FROM funnel.stages WHERE tenant_id = $1
+    ORDER BY pipeline_id, stage_id"""
+
+
 async def register_stages(conn: Any, writes: Sequence[DealWrite]) -> None:
-    """Register the stages of new visits, with their earliest entry."""
+    """Register the stages of new visits that are believed, with their earliest entry."""
     first: dict[tuple[str, str, str], Any] = {}
     for write in writes:
-        for known in write.visits.put:
-            visit = known.row
+        for visit in (known.row for known in write.visits.put if known.known_to is None):
             key = (write.tenant_id, visit.pipeline_id, visit.stage_id)
             first[key] = min(first.get(key, visit.entered_at), visit.entered_at)
     await conn.execute(
@@ -67,3 +70,11 @@ async def recheck_stages(conn: Any, writes: Sequence[DealWrite]) -> None:
         keys = transposed(sorted(stages), 3)
         await conn.execute(_HOLD, *keys)
         await conn.execute(_RECHECK, *keys)
+
+
+async def recheck_tenant(conn: Any, tenant_id: str) -> None:
+    """Every stage of a tenant anew from the generation that is served now."""
+    rows = await conn.fetch(_ALL, tenant_id)
+    keys = transposed([tuple(row) for row in rows], 3)
+    await conn.execute(_HOLD, *keys)
+    await conn.execute(_RECHECK, *keys)

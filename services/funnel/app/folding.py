@@ -226,8 +226,9 @@ def _vacated(
 
 
 def _first_entries(visits: Sequence[Known[Visit]]) -> dict[tuple[str, str], datetime]:
+    """Of the visits that are still believed."""
     first: dict[tuple[str, str], datetime] = {}
-    for visit in (known.row for known in visits):
+    for visit in (known.row for known in visits if known.known_to is None):
         stage = visit.pipeline_id, visit.stage_id
         first[stage] = min(first.get(stage, visit.entered_at), visit.entered_at)
     return first

@@ -13,7 +13,9 @@ from sqlalchemy import RowMapping
 
 from libs.common.web.auth import Principal, principal_of, require
 from libs.common.web.body import read_body
+from libs.common.web.deal_filters import one_of
 from libs.common.web.errors import ErrorItem, Forbidden, Invalid, NotFound
+from libs.common.web.params import text
 from libs.common.web.query import instant
 from services.ingest.adapters.reads import ExportFilter
 from services.ingest.app.status import AmbiguousEvent
@@ -63,11 +65,12 @@ async def export_events(
     deal_id: str | None = None,
 ) -> StreamingResponse:
     """Kept events as NDJSON, by time of occurrence, half-open; the answer can be imported again."""
+    named = one_of({"type": types}).get("type")
     wanted = ExportFilter(
         since=_instant(since, "from"),
         until=_instant(to, "to"),
-        types=tuple(types) if types else None,
-        deal_id=deal_id,
+        types=named,
+        deal_id=text("deal_id", deal_id),
     )
     pages = ingest_of(request).reads.events(principal.tenant_id, wanted)
     return StreamingResponse(_exported(pages), media_type=NDJSON)
@@ -84,7 +87,7 @@ async def where_is(
 ) -> dict[str, Any]:
     """Where an event is; with `wait=folded` the answer comes once it is folded, or at `timeout`."""
     reader = ingest_of(request).status
-    key = (principal.tenant_id, event_id, source)
+    key = (principal.tenant_id, text("event_id", event_id) or "", text("source", source))
     try:
         if wait is None:
             status = await reader.status(*key)

@@ -115,4 +115,5 @@ def _show_tree(content: Any, indent: str) -> None:
                 text = ", ".join(f"{field} {cell(held)}" for field, held in item.items())
                 console.print(f"{indent}  {text}", soft_wrap=True)
         else:
-            console.print(f"{indent}{name:<20} {cell(value)}", soft_wrap=True)
+            shown = "ok" if value == [] else cell(value)
+            console.print(f"{indent}{name:<20} {shown}", soft_wrap=True)

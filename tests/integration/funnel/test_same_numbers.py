@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from services.funnel.domain.inputs import Pipelines
 from services.funnel.domain.model import FoldEvent
-from tests.integration.funnel.write_rig import START, Rig, Said, h, rigged
+from tests.integration.funnel.write_rig import START, Rig, Said, h, rigged, said, stage
 from tests.property.strategies import VERSIONS, contexts, histories
 
 pytestmark = pytest.mark.postgres
@@ -139,3 +139,34 @@ def test_every_way_to_the_same_events_gives_the_same_rows(database_url: str, way
         asyncio.run(compare())
 
     law()
+
+
+async def test_a_stage_believed_only_for_a_while_is_not_discovered(rig: Rig) -> None:
+    """The pipeline is named by the earlier event, which comes last."""
+    created = said(1, "deal.created", pipeline_id="p", stage_id="a")
+    moved = stage(2, "b")
+    first, second = await rig.tenant(), await rig.tenant()
+    await rig.deliver(first, created)
+    await rig.deliver(first, moved)
+    await rig.deliver(second, moved)
+    await rig.deliver(second, created)
+    registered = [(await rig.rows(tenant))["stages"] for tenant in (first, second)]
+    assert registered[0] == registered[1]
+    assert {row[0] for row in registered[0]} == {"p"}
+
+
+async def test_the_order_of_discovered_stages_is_that_of_belief(rig: Rig) -> None:
+    events = [
+        said(1, "deal.created", "d", pipeline_id="p"),
+        stage(2, "x", "d"),
+        said(6, "deal.updated", "d", changes={"pipeline_id": "q", "stage_id": "z"}),
+        said(4, "deal.created", "g", pipeline_id="q", stage_id="y"),
+        stage(5, "x", "g"),
+    ]
+    found = []
+    for order in ([0, 1, 2, 3, 4], [3, 4, 2, 1, 0], [4, 3, 2, 0, 1]):
+        tenant = await rig.tenant()
+        for place in order:
+            await rig.deliver(tenant, events[place])
+        found.append((await rig.rows(tenant))["stages"])
+    assert found[0] == found[1] == found[2]

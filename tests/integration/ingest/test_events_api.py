@@ -386,3 +386,19 @@ async def test_what_is_not_built_says_so(api: Api) -> None:
     ):
         answer = await api.client.request(method, path)
         assert (answer.status_code, answer.json()["code"]) == (422, "not_supported_yet"), path
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/events/%00?source=/s", "/v1/events/x?source=%00", "/v1/events?deal_id=%00",
+     "/v1/events?type=%00"],
+)  # fmt: skip
+async def test_reads_refuse_what_the_database_cannot_be_asked(api: Api, path: str) -> None:
+    answer = await api.client.get(path)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_parameter")
+
+
+async def test_a_command_with_an_idempotency_key_says_that_it_is_not_taken(api: Api) -> None:
+    body = {"name": "n", "scopes": ["deals:read"]}
+    answer = await api.client.post("/v1/api-keys", json=body, headers={"Idempotency-Key": "abc"})
+    assert (answer.status_code, answer.json()["code"]) == (422, "not_supported_yet")

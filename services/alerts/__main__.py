@@ -1,0 +1,9 @@
+"""`python -m services.alerts api|migrate`."""
+
+import sys
+
+from libs.common.process import main
+from services.alerts.bootstrap import build
+
+if __name__ == "__main__":
+    sys.exit(main("alerts", build, sys.argv[1:]))
