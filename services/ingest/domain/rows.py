@@ -11,6 +11,8 @@ from services.ingest.domain.model import Candidate, Examined, Receipt, Rejection
 
 MAX_LINE_BYTES = 1024 * 1024
 RAW_LIMIT = 2 * 1024
+MAX_DIGITS = 4_000
+"""Of an integer; Python itself refuses to read 4,300."""
 _BOM = "\ufeff"
 
 
@@ -82,13 +84,29 @@ def examine_line(line: Line, receipt: Receipt) -> Examined:
 def decode(content: bytes) -> Any:
     """JSON of one line. What JSON cannot carry but Python reads is left to the contracts."""
     try:
-        return json.loads(content.decode().removeprefix(_BOM))
+        text = content.decode().removeprefix(_BOM)
+        return _loaded(text)
     except UnicodeDecodeError:
         raise _unreadable("invalid_utf8", "not UTF-8") from None
     except RecursionError:
         raise _unreadable("invalid_json", "nested too deep") from None
-    except ValueError as error:
+    except json.JSONDecodeError as error:
         raise _unreadable("invalid_json", f"not JSON: {error}") from None
+
+
+def _loaded(text: str) -> Any:
+    """Decoded text. An integer too long for Python is as infinite as one can be: its own event's
+    fault, never its neighbours'."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:
+        return json.loads(text, parse_int=_integer)
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) <= MAX_DIGITS else float("inf")
 
 
 def printable(content: bytes) -> str:

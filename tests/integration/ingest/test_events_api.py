@@ -402,3 +402,14 @@ async def test_a_command_with_an_idempotency_key_says_that_it_is_not_taken(api: 
     body = {"name": "n", "scopes": ["deals:read"]}
     answer = await api.client.post("/v1/api-keys", json=body, headers={"Idempotency-Key": "abc"})
     assert (answer.status_code, answer.json()["code"]) == (422, "not_supported_yet")
+
+
+async def test_an_integer_beyond_reading_is_its_own_events_fault(api: Api) -> None:
+    good = {"specversion": "1.0", "id": "g", "source": "/s", "type": "deal.created",
+            "data": {"deal_id": "d"}}  # fmt: skip
+    bad = json.dumps(good | {"id": "b", "data": {"deal_id": "d", "attributes": {"n": 0}}})
+    body = f"[{json.dumps(good)}, {bad.replace('0}', '9' * 4_301 + '}')}]"
+    headers = {"Content-Type": "application/json"}
+    answer = await api.client.post("/v1/events", content=body, headers=headers)
+    assert answer.status_code == 202, answer.text
+    assert [r["status"] for r in answer.json()["results"]] == ["accepted", "rejected"]
