@@ -27,14 +27,15 @@ Documents = Mapping[str, Mapping[str, Any]]
 
 
 def documents() -> Documents:
-    """The document of each service, by its name."""
+    """The document of each service that has built something to describe, by its name."""
     clock, settings = SystemClock(), CommonSettings.model_construct()
     log = open_log("postgres+log://", NOWHERE, clock, "openapi")
     resources = Resources(clock, settings, NOWHERE, log, KEY, "openapi")
     services = [build(resources) for build in BUILDERS]
     authenticator = Authenticator(Database(NOWHERE, "headway_ingest_api"), KEY, clock)
     app = create_app(services, authenticator=authenticator, cursors=Cursors(KEY), clock=clock)
-    return {service.name: document_of(app, service.name) for service in services}
+    described = {service.name: document_of(app, service.name) for service in services}
+    return {name: document for name, document in described.items() if document["paths"]}
 
 
 def rendered(document: Mapping[str, Any]) -> str:
