@@ -131,7 +131,7 @@ async def test_every_row_gets_its_verdict_and_none_spoils_another(works: Works) 
         (6, "invalid_json"),
         (7, "invalid_utf8"),
         (8, "invalid_field"),
-        (9, "invalid_json"),
+        (9, "invalid_field"),
         (10, "too_large"),
     ]
     assert list(works.folder.iterdir()) == []
