@@ -1,5 +1,6 @@
 """What a list of deals is asked for."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -42,12 +43,12 @@ class At:
 
 @dataclass(frozen=True, slots=True)
 class DealQuestion:
-    """Filters, order and instants. `days` are ranges that begin with a day of the tenant's zone."""
+    """Filters, order and instants. `ranges` may begin and end with days of the tenant's zone."""
 
     filters: Filters = field(default_factory=Filters)
     pipelines: tuple[str, ...] = ()
     idle_gte: timedelta | None = None
-    days: tuple[tuple[str, date], ...] = ()
+    ranges: Mapping[str, date | datetime] = field(default_factory=dict)
     at: At = field(default_factory=At)
     sort: tuple[tuple[str, bool], ...] = (("deal_id", False),)
     """`(column, descending)`, most significant first."""
@@ -55,16 +56,19 @@ class DealQuestion:
     """Up to when `idle` and `in_stage` run; known once the question is settled."""
 
     def settled(self, now: datetime, skew: timedelta, zone: str) -> "DealQuestion":
-        """The question with instants instead of days, and with its `valid_at` if it has a past.
+        """The question with its ranges as instants, and with its `valid_at` if it has a past.
 
         What lies ahead by less than `skew` is part of the present, as in the rows that are kept.
         """
         calendar = Calendar(ZoneInfo(zone))
-        midnights: dict[str, Any] = {name: calendar.midnight(day) for name, day in self.days}
+        within: dict[str, Any] = {
+            name: at if isinstance(at, datetime) else calendar.midnight(at)
+            for name, at in self.ranges.items()
+        }
         return replace(
             self,
-            filters=replace(self.filters, **midnights),
-            days=(),
+            filters=replace(self.filters, **within),
+            ranges={},
             at=self.at if self.at.present else self.at.settled(now + skew),
             measured_at=self.at.valid_at or now,
         )

@@ -7,14 +7,13 @@ from zoneinfo import available_timezones
 from fastapi import Depends, Query
 
 from libs.common.contracts.currencies import CURRENCIES
-from libs.common.contracts.values import day_in_range, day_text
 from libs.common.measures.conversion import Credit
 from libs.common.measures.errors import MeasureRefused
 from libs.common.measures.periods import INTERVALS, Interval
 from libs.common.measures.scope import Filters, check_dimensions
-from libs.common.web.deal_filters import OneOf, lists
+from libs.common.web import deal_filters
 from libs.common.web.errors import NotSupportedYet
-from libs.common.web.params import Many, One, amount, choice, length, parsed, text
+from libs.common.web.params import Many, One, choice, length, parsed, text
 from libs.common.web.query import instant, refused
 from services.reporting.domain.questions import Cohort, Common, Moment, Ranges
 
@@ -23,38 +22,17 @@ FX = ("close", "spot", "budget")
 
 
 def filters(
-    one_of: Annotated[OneOf, Depends(lists)],
-    amount_gte: One = None,
-    amount_lte: One = None,
-    idle_gte: One = None,
-    in_stage_gte: One = None,
-    q: One = None,
+    chosen: Annotated[Filters, Depends(deal_filters.filters)], idle_gte: One = None
 ) -> Filters:
     """Which deals count."""
     if idle_gte is not None:
         raise NotSupportedYet("idle_gte is answered by /v1/deals so far")
-    return Filters(
-        one_of=one_of,
-        amount_gte=parsed("amount_gte", amount_gte, amount),
-        amount_lte=parsed("amount_lte", amount_lte, amount),
-        in_stage_gte=parsed("in_stage_gte", in_stage_gte, length),
-        name_contains=text("q", q),
-    )
+    return chosen
 
 
-def ranges(
-    created_from: One = None,
-    created_to: One = None,
-    closed_from: One = None,
-    closed_to: One = None,
-) -> Ranges:
+def ranges(within: Annotated[dict[str, Moment], Depends(deal_filters.moments)]) -> Ranges:
     """Which deals count, by times that may be days of the asked zone."""
-    return Ranges(
-        created_from=parsed("created_from", created_from, _moment),
-        created_to=parsed("created_to", created_to, _moment),
-        closed_from=parsed("closed_from", closed_from, _moment),
-        closed_to=parsed("closed_to", closed_to, _moment),
-    )
+    return Ranges(**within)
 
 
 def common(
@@ -75,8 +53,8 @@ def common(
     """The parameters of every measure."""
     return Common(
         pipeline_id=text("pipeline_id", pipeline_id),
-        start=parsed("from", from_, _moment),
-        end=parsed("to", to, _moment),
+        start=parsed("from", from_, deal_filters.moment),
+        end=parsed("to", to, deal_filters.moment),
         interval=cast(Interval, choice("interval", interval, INTERVALS, "none")),
         group_by=_dimensions(group_by),
         filters=chosen,
@@ -112,10 +90,3 @@ def _dimensions(given: list[str] | None) -> tuple[str, ...]:
         return check_dimensions(names)
     except MeasureRefused as refusal:
         raise refused(refusal.parameter, refusal.detail, refusal.code) from None
-
-
-def _moment(value: str, name: str) -> Moment:
-    """A day of the asked zone, or an instant."""
-    if len(value) > len("2017-03-01"):
-        return instant(value, name)
-    return day_in_range(day_text(value))
