@@ -4,7 +4,8 @@ from typing import Any
 
 import orjson
 
-from services.funnel.domain.model import Activity, DealState, Facts, JsonObject
+from libs.common.activities import Activity
+from services.funnel.domain.model import DealState, Facts, JsonObject
 
 FACTS = {
     "status": "text", "pipeline_id": "text", "stage_id": "text", "stage_class": "text",

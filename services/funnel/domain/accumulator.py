@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from services.funnel.domain.activities import Activities
+from libs.common.activities import Activities
 from services.funnel.domain.deal import DealFold
 from services.funnel.domain.inputs import KnownPipelines
 from services.funnel.domain.model import Facts, Order, Ref, Visit

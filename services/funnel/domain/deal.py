@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from libs.common.activities import Activities
 from libs.common.contracts import events as ev
-from services.funnel.domain.activities import Activities
 from services.funnel.domain.inputs import KnownPipelines
 from services.funnel.domain.model import Facts, FoldEvent, JsonObject, Status, Visit
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Protocol, T
 
 import orjson
 
+from libs.common.activities import Activity
 from libs.common.contracts.events import EventData
 
 if TYPE_CHECKING:
@@ -97,17 +98,6 @@ class Facts(NamedTuple):
     lost_reason: str | None
     merged_into: str | None
     attributes: JsonObject
-
-
-class Activity(NamedTuple):
-    """What is known of a deal's activities at an instant."""
-
-    first_activity_at: datetime | None = None
-    last_activity_at: datetime | None = None
-    last_activity_kind: str | None = None
-    last_customer_touch_at: datetime | None = None
-    next_planned_at: datetime | None = None
-    activity_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,26 @@
-"""A deal's activities: done ones as aggregates, planned ones until they are done or cancelled."""
+"""A deal's activities: done ones as aggregates, planned ones until they are done or cancelled.
+
+The funnel folds deals with it, alerts their timelines. Pure.
+"""
 
 from datetime import datetime
+from typing import NamedTuple
 
 from libs.common.contracts.events import ActivityData
-from services.funnel.domain.model import Activity
 
 DONE = ("activity.logged", "activity.completed")
 _TOUCHES = ("call", "email", "meeting", "visit", "demo")
+
+
+class Activity(NamedTuple):
+    """What is known of a deal's activities at an instant."""
+
+    first_activity_at: datetime | None = None
+    last_activity_at: datetime | None = None
+    last_activity_kind: str | None = None
+    last_customer_touch_at: datetime | None = None
+    next_planned_at: datetime | None = None
+    activity_count: int = 0
 
 
 class Activities:
