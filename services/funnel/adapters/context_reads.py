@@ -9,8 +9,8 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from libs.common.db.bulk import ended
 from libs.common.measures.scope import Instants
-from services.funnel.adapters.bulk import ended
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from services.funnel.adapters.bulk import FOREVER, insert, transposed
+from libs.common.db.bulk import FOREVER, insert, transposed
 from services.funnel.adapters.refold_queue import cause_text
 from services.funnel.app.model import Kept, RefKey, cause_of
 from services.funnel.domain.context import ContextSpan

@@ -5,7 +5,7 @@ from typing import Any
 
 import asyncpg
 
-from services.funnel.adapters.bulk import insert, replace, transposed
+from libs.common.db.bulk import insert, replace, transposed
 from services.funnel.adapters.columns import ACTIVITY, FACTS, state_of, state_row
 from services.funnel.app.model import DealKey, DealWrite, StoredDeal
 from services.funnel.domain.model import DealState

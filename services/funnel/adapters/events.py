@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from libs.common.contracts.catalogue import parse
-from services.funnel.adapters.bulk import insert, transposed
+from libs.common.db.bulk import insert, transposed
 from services.funnel.app.model import DealKey, EventKey, Held, Incoming, Kept, RefKey
 from services.funnel.domain.context import describes
 from services.funnel.domain.model import FoldEvent

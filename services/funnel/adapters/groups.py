@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from services.funnel.adapters.bulk import transposed
+from libs.common.db.bulk import transposed
 from services.funnel.app.model import DealKey
 
 

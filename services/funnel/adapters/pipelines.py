@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common.clock import Clock
 from libs.common.db import audit
+from libs.common.db.bulk import transposed
 from libs.common.db.database import driver
-from services.funnel.adapters.bulk import transposed
 from services.funnel.adapters.refold_queue import queue_pipeline_refold
 from services.funnel.app.pipelines import (
     Draft,

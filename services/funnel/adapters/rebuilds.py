@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from services.funnel.adapters.bulk import transposed
+from libs.common.db.bulk import transposed
 from services.funnel.adapters.columns import state_of
 from services.funnel.adapters.stages import recheck_tenant
 from services.funnel.app.model import DealKey

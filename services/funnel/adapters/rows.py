@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from services.funnel.adapters.bulk import FOREVER, ended, insert, replace, transposed
+from libs.common.db.bulk import FOREVER, ended, insert, replace, transposed
 from services.funnel.adapters.columns import FACTS, facts_of, facts_row
 from services.funnel.app.model import DealWrite, StoredRows
 from services.funnel.domain.diff import RowChanges

@@ -7,7 +7,7 @@ so it follows from the events alone: what was believed for a while leaves no tra
 from collections.abc import Sequence
 from typing import Any
 
-from services.funnel.adapters.bulk import transposed
+from libs.common.db.bulk import transposed
 from services.funnel.app.model import DealWrite
 
 _HOLD = """SELECT FROM unnest($1::text[], $2::text[], $3::text[])

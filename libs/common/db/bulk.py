@@ -1,6 +1,6 @@
 """Bulk statements over arrays: one round trip for any number of rows.
 
-Statements are built from the column names of this package only; every value is bound.
+Statements are built from names that are constants of the code; every value is bound.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
