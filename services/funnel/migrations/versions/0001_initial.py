@@ -2,7 +2,14 @@
 
 from alembic import op
 
-from libs.common.db.ddl import TENANT, tenant_wall, view, worker_role, worker_table
+from libs.common.db.ddl import TENANT, tenant_wall, view, worker_table
+from libs.common.db.ddl_log import (
+    audit_table,
+    leases_table,
+    outbox_housekeeping,
+    outbox_tables,
+    positions_table,
+)
 
 revision = "funnel_0001"
 down_revision = None
@@ -227,94 +234,16 @@ TABLES = (
         published boolean NOT NULL DEFAULT false,
         PRIMARY KEY (tenant_id, rebuild_id, deal_id)
     )""",
-    """CREATE TABLE funnel.positions (
-        reader_group text NOT NULL,
-        topic_id text NOT NULL,
-        partition int NOT NULL,
-        topic text NOT NULL,
-        next_offset bigint NOT NULL,
-        epoch bigint NOT NULL,
-        owner text NOT NULL,
-        log_time timestamptz,
-        idle_at timestamptz,
-        updated_at timestamptz NOT NULL DEFAULT now(),
-        PRIMARY KEY (reader_group, topic_id, partition)
-    )""",
-    """CREATE TABLE funnel.outbox (
-        day date NOT NULL DEFAULT (now() AT TIME ZONE 'UTC')::date,
-        id bigint GENERATED ALWAYS AS IDENTITY,
-        tenant_id text NOT NULL,
-        topic text NOT NULL,
-        partition int,
-        record_key bytea,
-        value bytea,
-        header_names text[] NOT NULL,
-        header_values bytea[] NOT NULL,
-        created_at timestamptz NOT NULL DEFAULT now(),
-        published_at timestamptz,
-        PRIMARY KEY (day, id)
-    ) PARTITION BY RANGE (day)""",
-    "CREATE INDEX outbox_pending ON funnel.outbox (id) WHERE published_at IS NULL",
-    "CREATE TABLE funnel.outbox_default PARTITION OF funnel.outbox DEFAULT",
+    positions_table("funnel"),
+    *outbox_tables("funnel"),
     """CREATE TABLE funnel.watermarks (
         name text PRIMARY KEY,
         watermark timestamptz NOT NULL,
         updated_at timestamptz NOT NULL
     )""",
-    """CREATE TABLE funnel.leases (
-        name text PRIMARY KEY,
-        owner text NOT NULL,
-        token bigint NOT NULL,
-        expires_at timestamptz NOT NULL
-    )""",
-    """CREATE TABLE funnel.audit (
-        tenant_id text NOT NULL,
-        audit_id uuid NOT NULL,
-        at timestamptz NOT NULL,
-        actor text NOT NULL,
-        action text NOT NULL,
-        object text NOT NULL,
-        before json,
-        after json,
-        PRIMARY KEY (tenant_id, audit_id)
-    )""",
+    leases_table("funnel"),
+    audit_table("funnel"),
 )
-KEEP_OUTBOX = """CREATE FUNCTION funnel.keep_outbox(ahead int, keep int) RETURNS SETOF text
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
-DECLARE
-    today date := (now() AT TIME ZONE 'UTC')::date;
-    one date;
-    held record;
-    waiting boolean;
-BEGIN
-    IF ahead NOT BETWEEN 1 AND 31 OR keep NOT BETWEEN 1 AND 365 THEN
-        RAISE invalid_parameter_value USING MESSAGE = 'ahead is 1 to 31 days, keep 1 to 365';
-    END IF;
-    FOR one IN SELECT today + n FROM generate_series(1, ahead) AS n LOOP
-        CONTINUE WHEN to_regclass('funnel.outbox_' || to_char(one, 'YYYYMMDD')) IS NOT NULL;
-        BEGIN
-            EXECUTE format(
-                'CREATE TABLE funnel.%I PARTITION OF funnel.outbox FOR VALUES FROM (%L) TO (%L)',
-                'outbox_' || to_char(one, 'YYYYMMDD'), one, one + 1);
-            RETURN NEXT 'made outbox_' || to_char(one, 'YYYYMMDD');
-        EXCEPTION WHEN check_violation THEN
-            NULL; -- the default partition has rows of that day already: they stay there
-        END;
-    END LOOP;
-    FOR held IN SELECT c.relname AS name
-        FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-        WHERE i.inhparent = 'funnel.outbox'::regclass AND c.relname ~ '^outbox_[0-9]{8}$'
-            AND to_date(right(c.relname, 8), 'YYYYMMDD') < today - keep
-    LOOP
-        EXECUTE format('SELECT EXISTS (SELECT FROM funnel.%I WHERE published_at IS NULL)',
-            held.name) INTO waiting;
-        CONTINUE WHEN waiting;
-        EXECUTE format('DROP TABLE funnel.%I', held.name);
-        RETURN NEXT 'dropped ' || held.name;
-    END LOOP;
-    DELETE FROM funnel.outbox_default WHERE day < today - keep AND published_at IS NOT NULL;
-END $$"""
 WALLED = (
     "events",
     "deals",
@@ -374,11 +303,8 @@ def upgrade() -> None:
     for table in ("positions", "leases", "watermarks"):
         for statement in worker_table("funnel", table):
             op.execute(statement)
-    op.execute(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA funnel TO {worker_role('funnel')}")
-    op.execute("GRANT USAGE ON ALL SEQUENCES IN SCHEMA funnel TO headway_funnel_api")
-    op.execute(KEEP_OUTBOX)
-    op.execute("REVOKE ALL ON FUNCTION funnel.keep_outbox FROM PUBLIC")
-    op.execute(f"GRANT EXECUTE ON FUNCTION funnel.keep_outbox TO {worker_role('funnel')}")
+    for statement in outbox_housekeeping("funnel"):
+        op.execute(statement)
     for name, select in VIEWS.items():
         op.execute(view("funnel", name, select))
 
