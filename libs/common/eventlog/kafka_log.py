@@ -133,7 +133,7 @@ class KafkaLog:
             raise LogUnavailable(f"{type(error).__name__}: {error}") from error
         return {Partition(topic, p.partition): PartitionEnds(starts[p], ends[p]) for p in places}
 
-    def reader(self, topics: Sequence[str], group: str, member: str) -> KafkaReader:
+    def reader(self, topics: Sequence[str], group: str | None, member: str) -> KafkaReader:
         return KafkaReader(self, topics, group, member)
 
 

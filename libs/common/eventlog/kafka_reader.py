@@ -2,7 +2,7 @@
 
 The client may begin to fetch before its rebalance callback has run (aiokafka#738). So the member
 never fetches; its assignments are handed over inside `read`, where our positions are sought before
-the fetching consumer gets the partitions.
+the fetching consumer gets the partitions. A tail has no member: it takes all partitions itself.
 """
 
 import asyncio
@@ -46,20 +46,13 @@ class KafkaReader:
     """Implements `Reader`. A dead member keeps its partitions for the log's session, or until its
     instance comes back."""
 
-    def __init__(self, log: "KafkaLog", topics: Sequence[str], group: str, member: str) -> None:
+    def __init__(
+        self, log: "KafkaLog", topics: Sequence[str], group: str | None, member: str
+    ) -> None:
         self._log, self._topics = log, topics
-        session, instance = log.session, log.instance
         common = {"bootstrap_servers": log.servers, "client_id": member,
                   "auto_offset_reset": "none", "enable_auto_commit": False}  # fmt: skip
-        self._member = AIOKafkaConsumer(
-            group_id=group,
-            group_instance_id=f"{group}-{instance}" if instance else None,
-            partition_assignment_strategy=(RangePartitionAssignor,),
-            session_timeout_ms=int(session * 1000),
-            heartbeat_interval_ms=int(session * 100),
-            max_poll_interval_ms=NEVER,
-            **common,
-        )
+        self._member = None if group is None else _member_of(group, log, common)
         self._fetching = AIOKafkaConsumer(
             group_id=None, fetch_max_wait_ms=200, max_partition_fetch_bytes=1024 * 1024, **common
         )
@@ -73,16 +66,21 @@ class KafkaReader:
         self._on_assigned, self._on_revoked = on_assigned, on_revoked
         try:
             self._ids = {topic: await self._log.topic_id(topic) for topic in self._topics}
-            self._member.subscribe(list(self._topics), listener=_Listener(self))
+            if self._member is None:
+                self._wanted = frozenset([p for t in self._topics for p in await self._log.ends(t)])
+            else:
+                self._member.subscribe(list(self._topics), listener=_Listener(self))
             await asyncio.wait_for(self._fetching.start(), 10)
-            await asyncio.wait_for(self._member.start(), 30)
+            if self._member is not None:
+                await asyncio.wait_for(self._member.start(), 30)
         except (KafkaError, OSError, TimeoutError) as error:
             await self.stop()
             raise LogUnavailable(f"{type(error).__name__}: {error}") from error
 
     def hand_over(self, partitions: frozenset[Partition]) -> None:
         """The group's word, kept until the next `read`; the member itself fetches nothing."""
-        self._member.pause(*(TopicPartition(p.topic, p.number) for p in partitions))
+        member: Any = self._member
+        member.pause(*(TopicPartition(p.topic, p.number) for p in partitions))
         self._wanted = partitions
 
     def seek(self, partition: Partition, offset: int) -> None:
@@ -146,6 +144,8 @@ class KafkaReader:
                 raise TopicChanged(topic)
 
     async def report(self, positions: Mapping[Partition, int]) -> None:
+        if self._member is None:
+            return
         held = {TopicPartition(p.topic, p.number): at for p, at in positions.items()
                 if p in self._held}  # fmt: skip
         try:
@@ -154,9 +154,22 @@ class KafkaReader:
             raise LogUnavailable(f"{type(error).__name__}: {error}") from error
 
     async def stop(self) -> None:
-        for consumer in (self._member, self._fetching):
+        for consumer in filter(None, (self._member, self._fetching)):
             with suppress(KafkaError, OSError, TimeoutError):
                 await asyncio.wait_for(consumer.stop(), 5)
+
+
+def _member_of(group: str, log: "KafkaLog", common: Mapping[str, Any]) -> Any:
+    """The consumer that belongs to the group and never fetches."""
+    return AIOKafkaConsumer(
+        group_id=group,
+        group_instance_id=f"{group}-{log.instance}" if log.instance else None,
+        partition_assignment_strategy=(RangePartitionAssignor,),
+        session_timeout_ms=int(log.session * 1000),
+        heartbeat_interval_ms=int(log.session * 100),
+        max_poll_interval_ms=NEVER,
+        **common,
+    )
 
 
 def _record(r: Any) -> Record:

@@ -101,15 +101,18 @@ class MemoryLog:
         held = self.topic(topic)
         return {Partition(topic, n): held.ends(n) for n in range(len(held.records))}
 
-    def reader(self, topics: Sequence[str], group: str, member: str) -> "MemoryReader":
+    def reader(self, topics: Sequence[str], group: str | None, member: str) -> "MemoryReader":
         return MemoryReader(self, topics, group, member)
 
 
 class MemoryReader:
     """Implements `Reader`. Members of a group share the partitions in turn; `assign` overrides."""
 
-    def __init__(self, log: MemoryLog, topics: Sequence[str], group: str, member: str) -> None:
+    def __init__(
+        self, log: MemoryLog, topics: Sequence[str], group: str | None, member: str
+    ) -> None:
         self._log, self._topics, self._group, self.member = log, topics, group, member
+        self._members = [self] if group is None else log.groups[group]
         self._positions: dict[Partition, int] = {}
         self._ids: dict[str, str] = {}
         self._held: frozenset[Partition] = frozenset()
@@ -117,7 +120,8 @@ class MemoryReader:
 
     async def start(self, on_assigned: Assigned, on_revoked: Assigned) -> None:
         self._on_assigned, self._on_revoked = on_assigned, on_revoked
-        self._log.groups[self._group].append(self)
+        if self not in self._members:
+            self._members.append(self)
 
     def assign(self, partitions: Collection[Partition]) -> None:
         """From the next read on, hold exactly these."""
@@ -152,13 +156,12 @@ class MemoryReader:
             await self._on_assigned(gained)
 
     def _share(self) -> frozenset[Partition]:
-        members = self._log.groups[self._group]
         every = [
             Partition(topic, n)
             for topic in self._topics
             for n in range(len(self._log.topic(topic).records))
         ]
-        return frozenset(every[members.index(self) :: len(members)])
+        return frozenset(every[self._members.index(self) :: len(self._members)])
 
     def _ready(self, limit: int) -> list[Record]:
         found: list[Record] = []
@@ -181,9 +184,9 @@ class MemoryReader:
         return topic.records[partition.number][position - ends.start :]
 
     async def report(self, positions: Mapping[Partition, int]) -> None:
-        self._log.reported[self._group] |= positions
+        if self._group is not None:
+            self._log.reported[self._group] |= positions
 
     async def stop(self) -> None:
-        members = self._log.groups[self._group]
-        if self in members:
-            members.remove(self)
+        if self in self._members:
+            self._members.remove(self)

@@ -97,7 +97,9 @@ Assigned = Callable[[Collection[Partition]], Awaitable[None]]
 
 
 class Reader(Protocol):
-    """One member of a reader group. Assignment is advice; only the epoch fence protects.
+    """One member of a reader group, or a tail: a reader of all partitions, without a group.
+
+    Assignment is advice; only the epoch fence protects.
 
     `on_assigned` and `on_revoked` are awaited from within `read`, never from another task, so a
     caller needs no lock. After an assignment nothing is read from a partition until `seek`.
@@ -112,7 +114,7 @@ class Reader(Protocol):
         ...
 
     async def report(self, positions: Mapping[Partition, int]) -> None:
-        """Publish committed positions for lag tools; best effort."""
+        """Publish committed positions for lag tools; best effort. A tail has none."""
         ...
 
     async def stop(self) -> None: ...
@@ -137,4 +139,6 @@ class EventLog(Protocol):
 
     async def ends(self, topic: str) -> Mapping[Partition, PartitionEnds]: ...
 
-    def reader(self, topics: Sequence[str], group: str, member: str) -> Reader: ...
+    def reader(self, topics: Sequence[str], group: str | None, member: str) -> Reader:
+        """A member of a group; without one a tail, which leaves nothing behind in the log."""
+        ...

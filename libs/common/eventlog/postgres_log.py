@@ -165,7 +165,7 @@ class PostgresLog:
             raise UnknownTopic(topic)
         return {Partition(topic, row[0]): PartitionEnds(row[1], row[2]) for row in rows}
 
-    def reader(self, topics: Sequence[str], group: str, member: str) -> PostgresReader:
+    def reader(self, topics: Sequence[str], group: str | None, member: str) -> PostgresReader:
         return PostgresReader(self, self._url, topics, group)
 
     async def fetch(self, statement: str, *values: Any) -> list[Any]:

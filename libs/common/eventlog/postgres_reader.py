@@ -1,4 +1,4 @@
-"""Reads the embedded log: all partitions to the one process that each reader group has."""
+"""Reads the embedded log: all partitions to the one process of each reader group, or to a tail."""
 
 import asyncio
 import hashlib
@@ -41,9 +41,12 @@ _REPORT = """INSERT INTO log.reported_positions
 
 class PostgresReader:
     """Implements `Reader`. A session lock on its own connection says who the one process is; that
-    connection also listens for appends. Losing it means losing the partitions."""
+    connection also listens for appends. Losing it means losing the partitions. A tail locks
+    nothing."""
 
-    def __init__(self, log: "PostgresLog", url: str, topics: Sequence[str], group: str) -> None:
+    def __init__(
+        self, log: "PostgresLog", url: str, topics: Sequence[str], group: str | None
+    ) -> None:
         self._log, self._url, self._topics, self._group = log, url, topics, group
         self._conn: Any = None
         self._held = False
@@ -97,6 +100,8 @@ class PostgresReader:
             raise unavailable(error) from error
 
     async def _try_lock(self) -> bool:
+        if self._group is None:
+            return True
         number = int.from_bytes(
             hashlib.sha256(self._group.encode()).digest()[:8], "big", signed=True
         )
@@ -152,6 +157,8 @@ class PostgresReader:
                     raise OffsetOutOfRange(partition, at, ends)
 
     async def report(self, positions: Mapping[Partition, int]) -> None:
+        if self._group is None:
+            return
         held = sorted(positions.items())
         await self._log.fetch(
             _REPORT,

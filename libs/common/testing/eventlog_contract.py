@@ -132,6 +132,37 @@ class EventLogContract:
         assert [r.offset for r in await member.take(3)] == [7, 8, 9]
         await member.reader.stop()
 
+    async def test_tails_read_every_partition_beside_groups_and_each_other(
+        self, log: EventLog, topic: str
+    ) -> None:
+        """One that begins in the middle, one at the start; a member of a group takes none away."""
+        await log.append(topic, [record(None, f"{n}", n % PARTITIONS) for n in range(4 * 3)])
+        member = await Member(log.reader([topic], topic, "m")).join()
+        tails = [
+            await Member(log.reader([topic], None, f"t{start}"), lambda _, at=start: at).join()  # type: ignore[misc]
+            for start in (0, 2)
+        ]
+        for reader, count in ((member, 12), (tails[0], 12), (tails[1], 6)):
+            assert len(await reader.take(count)) == count
+            assert len(reader.held) == PARTITIONS
+        await log.append(topic, [record(None, "later", 1)])
+        for tail in tails:
+            assert (await tail.take(len(tail.read) + 1))[-1].value == b"later"
+            await tail.reader.report({Partition(topic, 1): 5})
+        assert {r.offset for r in tails[1].read} == {2, 3, 4}
+        for reader in (member, *tails):
+            await reader.reader.stop()
+
+    async def test_a_tail_is_told_that_its_position_is_gone(
+        self, log: EventLog, topic: str
+    ) -> None:
+        await log.append(topic, [record(None, f"{n}", partition=0) for n in range(5)])
+        await self.trim(log, Partition(topic, 0), 3)
+        tail = await Member(log.reader([topic], None, "t")).join()
+        with pytest.raises(OffsetOutOfRange):
+            await tail.take(1)
+        await tail.reader.stop()
+
     async def test_a_reader_is_woken_by_what_comes_later(self, log: EventLog, topic: str) -> None:
         member = await Member(log.reader([topic], topic, "m")).join()
         await member.until(lambda m: len(m.held) == PARTITIONS)
