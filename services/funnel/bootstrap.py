@@ -5,12 +5,15 @@ from dataclasses import replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from libs.common.contracts.topics import CRM_EVENTS
+from libs.common.contracts.topics import CONTEXT, CRM_EVENTS, DEALS, dlq
 from libs.common.db.database import Database
 from libs.common.db.leases import Lease
+from libs.common.eventlog.consumer import Announcing, Consumer
 from libs.common.eventlog.loop import ConsumerLoop, LoopSettings
 from libs.common.eventlog.relay import OutboxRelay
 from libs.common.runtime import Resources, Service
+from libs.common.stepping import Exclusive, Step, Stepper
+from libs.common.web.checks import database_check
 from services.funnel.adapters.store import PostgresStore
 from services.funnel.adapters.watermarks import PostgresWatermarks
 from services.funnel.app.batch import BatchHandler
@@ -18,13 +21,12 @@ from services.funnel.app.projector import Projector
 from services.funnel.app.rebuild import Rebuilds
 from services.funnel.app.refold import Refolds
 from services.funnel.app.state import FunnelState
-from services.funnel.app.watermark import Watermarks
+from services.funnel.app.watermark import GROUP, Watermarks
 from services.funnel.entrypoints.api import routers
-from services.funnel.entrypoints.consumer import GROUP, Announcing, Consumer
 from services.funnel.entrypoints.gauges import Gauges
-from services.funnel.entrypoints.stepping import Exclusive, Step, Stepper
 from services.funnel.settings import FunnelSettings
 
+TOPICS_NEEDED = (CRM_EVENTS, dlq(CRM_EVENTS), DEALS, CONTEXT)
 API_SECONDS = 10.0
 WATERMARK_SECONDS = 0.5
 GAUGE_SECONDS = 5.0
@@ -57,7 +59,7 @@ class _Wiring:
             routers=routers,
             workers=(consumer, self._relay, *steppers),
             readiness={
-                "database": self._database_answers,
+                "database": database_check(self._api),
                 "consumer": consumer.check,
                 "relay": self._relay.check,
                 **{stepper.name: stepper.check for stepper in steppers},
@@ -81,7 +83,7 @@ class _Wiring:
             self._clock,
             self._loop_settings(),
         )
-        return Consumer(loop, self._log, self._resources.settings.partitions)
+        return Consumer(loop, self._log, TOPICS_NEEDED, self._resources.settings.partitions)
 
     def _loop_settings(self) -> LoopSettings:
         most, usual = self._settings.batch_records, LoopSettings()
@@ -108,10 +110,6 @@ class _Wiring:
 
     def _stepper(self, name: str, step: Step | Exclusive, poll: float | None = None) -> Stepper:
         return Stepper(f"funnel-{name}", step, poll or self._settings.poll, self._clock)
-
-    async def _database_answers(self) -> str | None:
-        async with self._api.across_tenants():
-            return None
 
     async def _stop(self) -> None:
         await self._api.close()

@@ -26,6 +26,8 @@ from services.funnel.app.records import watermark_row
 
 APPEND_TIME = timedelta(seconds=2)
 """How much earlier than its log time an event may have been accepted (append deadline 1.5 s)."""
+GROUP = "funnel"
+"""The reader group of the projection."""
 ALL_TENANTS = "_all"
 
 

@@ -12,8 +12,8 @@ from libs.common.web.errors import Unavailable
 from services.funnel.adapters import projection
 from services.funnel.app.caught_up import Progress, progress
 from services.funnel.app.state import FunnelState
+from services.funnel.app.watermark import GROUP
 from services.funnel.entrypoints.answers import json_answer
-from services.funnel.entrypoints.consumer import GROUP
 from services.funnel.entrypoints.models import Projection
 from services.funnel.entrypoints.state import funnel_of
 

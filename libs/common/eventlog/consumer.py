@@ -1,4 +1,4 @@
-"""The consumer of `headway.crm.events.v1`: its topics first, then the loop."""
+"""A consumer as a worker: first the topics that it reads and writes, then the loop."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -7,15 +7,13 @@ from dataclasses import dataclass
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from libs.common.contracts.topics import CONTEXT, CRM_EVENTS, DEALS, TOPICS, dlq
+from libs.common.contracts.topics import TOPICS
 from libs.common.eventlog.dead_letter import Buried
 from libs.common.eventlog.loop import ConsumerLoop, Handler
 from libs.common.eventlog.loop_errors import reason, waits
 from libs.common.eventlog.port import EventLog, Record, TopicConfig
 from libs.common.retry import Backoff
 
-GROUP = "funnel"
-_NEEDED = (CRM_EVENTS, dlq(CRM_EVENTS), DEALS, CONTEXT)
 _log = structlog.get_logger()
 
 
@@ -37,9 +35,12 @@ class Announcing:
 class Consumer:
     """A `Worker`: the loop, once the topics that it reads and writes are there."""
 
-    def __init__(self, loop: ConsumerLoop, log: EventLog, partitions: int) -> None:
+    def __init__(
+        self, loop: ConsumerLoop, log: EventLog, topics: Sequence[str], partitions: int
+    ) -> None:
         self.name = loop.name
-        self._loop, self._log, self._partitions = loop, log, partitions
+        self._loop, self._log = loop, log
+        self._needed, self._partitions = topics, partitions
         self._running = False
 
     async def check(self) -> str | None:
@@ -56,7 +57,7 @@ class Consumer:
         backoff = Backoff(0.1, 5)
         while not stop.is_set():
             try:
-                return await self._log.create_topics([self._config(name) for name in _NEEDED])
+                return await self._log.create_topics([self._config(name) for name in self._needed])
             except Exception as error:
                 if not waits(error):
                     raise
