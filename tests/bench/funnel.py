@@ -119,7 +119,7 @@ class _Watched:
     def __getattr__(self, name: str) -> object:
         return getattr(self._log, name)
 
-    def reader(self, topics: Sequence[str], group: str, member: str) -> Reader:
+    def reader(self, topics: Sequence[str], group: str | None, member: str) -> Reader:
         return _WatchedReader(self._log.reader(topics, group, member), self._progress)
 
 

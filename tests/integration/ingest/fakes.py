@@ -46,7 +46,7 @@ class ScriptedLog:
     async def ends(self, topic: str) -> Mapping[Partition, PartitionEnds]:
         return {Partition(topic, 0): PartitionEnds(0, len(self.records))}
 
-    def reader(self, topics: Sequence[str], group: str, member: str) -> Reader:
+    def reader(self, topics: Sequence[str], group: str | None, member: str) -> Reader:
         raise NotImplementedError
 
     @property

@@ -51,7 +51,7 @@ class OddLog(MemoryLog):
 
     shifts: list[int]
 
-    def reader(self, topics: Sequence[str], group: str, member: str) -> MemoryReader:
+    def reader(self, topics: Sequence[str], group: str | None, member: str) -> MemoryReader:
         return OddReader(self, topics, group, member)
 
 
@@ -78,7 +78,7 @@ class MuteLog(MemoryLog):
 
     mute, silent, readers, mute_readers = True, False, 0, 0
 
-    def reader(self, topics: Sequence[str], group: str, member: str) -> MemoryReader:
+    def reader(self, topics: Sequence[str], group: str | None, member: str) -> MemoryReader:
         return MuteReader(self, topics, group, member)
 
 
@@ -157,7 +157,7 @@ async def test_a_zombie_is_refused_before_it_works(rig: Rig) -> None:
 class SharedLog(MemoryLog):
     """Every reader believes that it holds everything: two processes, and nobody arbitrates."""
 
-    def reader(self, topics: Sequence[str], group: str, member: str) -> MemoryReader:
+    def reader(self, topics: Sequence[str], group: str | None, member: str) -> MemoryReader:
         reader = super().reader(topics, group, member)
         reader.assign([Partition(TOPIC, n) for n in range(len(self.topic(TOPIC).records))])
         return reader
