@@ -12,6 +12,7 @@ HTTP_REQUESTS = Counter(
     "Requests answered, by route template and class of status.",
     ["method", "route", "status"],
 )
+_AGES = (1, 2, 5, 15, 60, 300, 900, 3600, 4 * 3600, 86_400)
 HTTP_SECONDS = Histogram(
     "headway_http_request_seconds",
     "Time from a request's first byte to its answer's last.",
@@ -88,6 +89,27 @@ FUNNEL_WATERMARK_AGE = Gauge(
     "headway_funnel_watermark_age_seconds", "How far the watermark is behind the clock."
 )
 FUNNEL_REBUILDS = Gauge("headway_funnel_rebuilds_running", "Rebuilds not finished yet.")
+ALERT_RECORDS = Counter(
+    "headway_alerts_records_total", "Records of alerts' lives, by type.", ["type"]
+)
+ALERT_DETECTION_DELAY = Histogram(
+    "headway_alerts_detection_delay_seconds",
+    "From the instant at which a violation began to that at which it was seen.",
+    buckets=_AGES,
+)
+ALERTS_SKIPPED = Counter(
+    "headway_alerts_skipped_total", "Violations seen too late for their rules' catch-up."
+)
+RULE_ERRORS = Counter(
+    "headway_alerts_rule_errors_total", "Rules that could not be evaluated for a subject."
+)
+ALERTS_TIMER_LATENESS = Gauge(
+    "headway_alerts_timer_lateness_seconds", "How long the oldest due timer has waited."
+)
+ALERTS_DATA_LATE = Gauge(
+    "headway_alerts_data_late",
+    "Whether due timers have waited more than 15 minutes for facts: 1 or 0.",
+)
 OUTBOX_PENDING_SECONDS = Gauge(
     "headway_outbox_oldest_pending_seconds", "Age of the oldest unpublished row.", ["schema"]
 )
@@ -97,4 +119,18 @@ OUTBOX_PUBLISHED = Counter(
 OUTBOX_REFUSED = Counter(
     "headway_outbox_refused_total", "Rows that the log refused for their size.", ["schema"]
 )
+STREAM_OPEN = Gauge("headway_stream_open", "Streams that clients have open.")
+STREAM_EVENTS = Counter(
+    "headway_stream_events_total", "Events sent to clients, by topic as they name it.", ["topic"]
+)
+STREAM_RESYNCS = Counter(
+    "headway_stream_resyncs_total", "Clients told to read the state anew, by reason.", ["reason"]
+)
+STREAM_LAG_SECONDS = Gauge(
+    "headway_stream_lag_seconds", "Age of the oldest record of the tail's last read.", ["topic"]
+)
+STREAM_UNREADABLE = Counter(
+    "headway_stream_unreadable_total", "Records passed over because they are malformed.", ["topic"]
+)
+READY = Gauge("headway_ready", "Whether the last look found the process ready: 1 or 0.")
 BUILD_INFO = Gauge("headway_build_info", "Always 1; the version is the label.", ["version"])

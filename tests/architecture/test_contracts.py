@@ -9,10 +9,11 @@ from typing import Any
 import jsonschema
 import pytest
 
-from libs.common.contracts import topics
+from libs.common.contracts import deals, topics
+from libs.common.contracts.alerts import EVENTS, STATES
 from libs.common.contracts.catalogue import parse
 from libs.common.contracts.cloudevents import canonical, from_structured
-from libs.common.contracts.deals import RECORDS, StateChanged, to_json
+from libs.common.contracts.deals import StateChanged, to_json
 from libs.common.testing.contract_schemas import (
     EXAMPLES,
     SCHEMAS,
@@ -26,6 +27,8 @@ from libs.common.testing.contract_schemas import (
 from tests.architecture.tree import ROOT, SERVICES
 
 TYPES = sorted(models())
+RECORDS: dict[str, type[deals.RecordData]] = {**deals.RECORDS, **EVENTS, **STATES}
+"""What topics carry besides CRM events."""
 
 
 def example(event_type: str) -> dict[str, Any]:
@@ -192,6 +195,8 @@ def test_topics_name_services_that_exist_and_types_that_have_contracts() -> None
         assert {*topic.producers, *topic.consumers} <= parties, topic.name
         assert topic.name not in topic.consumers
         assert (topic.cleanup == "compact") is (topic.retention_days == 0), topic.name
-    assert set(topics.TOPICS[topics.DEALS].types) == set(RECORDS)
+    assert set(topics.TOPICS[topics.DEALS].types) == set(deals.RECORDS)
+    assert set(topics.TOPICS[topics.ALERT_EVENTS].types) == set(EVENTS)
+    assert set(topics.TOPICS[topics.ALERT_STATE].types) == set(STATES)
     assert topics.dlq(topics.DEALS) in topics.TOPICS
     assert topics.TOPICS[topics.dlq(topics.DEALS)].retention_days == 30

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from libs.common import contracts
-from libs.common.contracts import catalogue, deals, topics
+from libs.common.contracts import alerts, catalogue, deals, topics
 
 CONTRACTS = Path(contracts.__file__).parent
 SCHEMAS = CONTRACTS / "schemas"
@@ -28,7 +28,12 @@ def models() -> dict[str, tuple[str, type[BaseModel]]]:
     named: dict[str, tuple[str, type[BaseModel]]] = {
         name: (topics.CRM_EVENTS, model) for name, model in catalogue.CATALOGUE.items()
     }
-    return named | {name: (topics.DEALS, model) for name, model in deals.RECORDS.items()}
+    published = (
+        (topics.DEALS, deals.RECORDS),
+        (topics.ALERT_EVENTS, alerts.EVENTS),
+        (topics.ALERT_STATE, alerts.STATES),
+    )
+    return named | {name: (topic, model) for topic, of in published for name, model in of.items()}
 
 
 def place(event_type: str, below: Path) -> Path:

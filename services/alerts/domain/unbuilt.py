@@ -10,11 +10,10 @@ UNBUILT: tuple[tuple[str, str, str], ...] = (
     ("GET", "/v1/calendars/{id}/versions", "rules:read"),
     ("POST", "/v1/calendars/{id}/due", "rules:read"),
     ("POST", "/v1/calendars/{id}/elapsed", "rules:read"),
-    ("POST", "/v1/rules/check", "rules:read"),
     ("POST", "/v1/rules/backtest", "rules:read"),
     *(
         entry
-        for thing in ("rules", "playbooks", "channels", "silences")
+        for thing in ("playbooks", "channels", "silences")
         for entry in (
             ("GET", f"/v1/{thing}", "rules:read"),
             ("PUT", f"/v1/{thing}/{{id}}", "rules:write"),
@@ -25,11 +24,9 @@ UNBUILT: tuple[tuple[str, str, str], ...] = (
     ),
     ("POST", "/v1/channels/{id}/test", "rules:write"),
     ("GET", "/v1/backtests/{id}/alerts", "rules:read"),
-    ("GET", "/v1/alerts", "alerts:read"),
-    ("GET", "/v1/alerts/{id}", "alerts:read"),
     *(
         ("POST", f"/v1/alerts/{{id}}/{verb}", "alerts:write")
-        for verb in ("ack", "snooze", "resolve", "feedback")
+        for verb in ("snooze", "resolve", "feedback")
     ),
     ("GET", "/v1/runs", "alerts:read"),
     ("GET", "/v1/runs/{id}", "alerts:read"),
@@ -38,6 +35,4 @@ UNBUILT: tuple[tuple[str, str, str], ...] = (
     ("POST", "/v1/routes/test", "rules:read"),
     ("GET", "/v1/deliveries", "alerts:read"),
     ("POST", "/v1/deliveries/{id}/retry", "alerts:write"),
-    ("GET", "/v1/sandbox/clock", "deals:read"),
-    ("POST", "/v1/sandbox/clock", "admin"),
 )

@@ -1,0 +1,84 @@
+"""Chores of the scheduler: sweeps of a changed rule over all deals, tombstones of old alerts."""
+
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from libs.common.db import outbox
+from libs.common.db.database import Database, driver
+from services.alerts.adapters import rules, subjects
+from services.alerts.app.compiling import StoredRule
+from services.alerts.app.ports import Mark
+from services.alerts.app.records import tombstone
+
+CHUNK = 1_000
+KEEP_DAYS = 30
+"""How long an ended alert stays in the topic of states."""
+_BEGIN = """INSERT INTO alerts.sweeps (tenant_id, rule_id, version, started_at)
+    VALUES ($1, $2, $3, now()) ON CONFLICT (tenant_id, rule_id) DO UPDATE
+    SET version = EXCLUDED.version, after_id = '', marked = 0, started_at = now()"""
+_NEXT = """SELECT tenant_id, rule_id, after_id FROM alerts.sweeps
+    ORDER BY started_at LIMIT 1 FOR UPDATE SKIP LOCKED"""
+_DEALS = """SELECT DISTINCT deal_id FROM funnel_api.deal_history_v1
+    WHERE tenant_id = $1 AND deal_id > $2 ORDER BY deal_id LIMIT $3"""
+_RAISED = """SELECT DISTINCT subject_id FROM alerts.alerts
+    WHERE tenant_id = $1 AND rule_id = $4 AND state <> 'resolved' AND subject_id > $2
+    ORDER BY subject_id LIMIT $3"""
+_ADVANCE = """UPDATE alerts.sweeps SET after_id = $3, marked = marked + $4
+    WHERE tenant_id = $1 AND rule_id = $2"""
+_END = "DELETE FROM alerts.sweeps WHERE tenant_id = $1 AND rule_id = $2"
+_ENDED = f"""UPDATE alerts.alerts SET ended_at = NULL WHERE (tenant_id, alert_id) IN (
+        SELECT tenant_id, alert_id FROM alerts.alerts
+        WHERE ended_at < now() - interval '{KEEP_DAYS} days' ORDER BY ended_at LIMIT $1
+        FOR UPDATE SKIP LOCKED)
+    RETURNING tenant_id, alert_id"""  # noqa: S608  # a constant of this module
+_BIND = text("SELECT set_config('app.tenant', :tenant, true)")
+
+
+async def begin_sweep(conn: Any, rule: StoredRule) -> None:
+    """Have every deal judged by a new version; a sweep under way starts over."""
+    await conn.execute(_BEGIN, rule.tenant_id, rule.rule_id, rule.version)
+
+
+class Chores:
+    """Steps of the scheduler; each is one transaction and tells whether there may be more."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def sweep(self) -> bool:
+        """Mark the next deals that a changed rule concerns."""
+        async with self._database.across_tenants() as tx:
+            conn = await driver(tx)
+            row = await conn.fetchrow(_NEXT)
+            if row is None:
+                return False
+            tenant_id, rule_id, after = row
+            found = await _concerned(tx, tenant_id, rule_id, after)
+            await subjects.mark(conn, [Mark(tenant_id, subject, False) for subject in found])
+            if len(found) < CHUNK:
+                await conn.execute(_END, tenant_id, rule_id)
+            else:
+                await conn.execute(_ADVANCE, tenant_id, rule_id, found[-1], len(found))
+        return True
+
+    async def bury(self) -> bool:
+        """Take alerts that ended long ago out of the topic of states."""
+        async with self._database.across_tenants() as tx:
+            ended = await (await driver(tx)).fetch(_ENDED, CHUNK)
+            rows = [tombstone(tenant_id, str(alert_id)) for tenant_id, alert_id in ended]
+            await outbox.put(tx, "alerts", rows)
+        return len(rows) == CHUNK
+
+
+async def _concerned(tx: AsyncConnection, tenant_id: str, rule_id: str, after: str) -> list[str]:
+    """All deals, or for a rule that is off or deleted those that it has open alerts of."""
+    conn = await driver(tx)
+    rule = await rules.one(conn, tenant_id, rule_id)
+    if rule is None or rule.mode != "live":
+        rows = await conn.fetch(_RAISED, tenant_id, after, CHUNK, rule_id)
+    else:
+        await tx.execute(_BIND, {"tenant": tenant_id})
+        rows = await conn.fetch(_DEALS, tenant_id, after, CHUNK)
+    return [row[0] for row in rows]

@@ -1,0 +1,78 @@
+"""`alerts.rules`: every version of every rule."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from services.alerts.app.compiling import StoredRule
+
+_COLUMNS = """tenant_id, rule_id, version, definition, mode, effective_from, changed_at,
+    published_at, published_by"""
+_LATEST = f"""SELECT DISTINCT ON (rule_id) {_COLUMNS} FROM alerts.rules
+    WHERE tenant_id = $1 ORDER BY rule_id, version DESC"""  # noqa: S608
+_ONE = f"""SELECT {_COLUMNS} FROM alerts.rules WHERE tenant_id = $1 AND rule_id = $2
+    ORDER BY version DESC LIMIT 1"""  # noqa: S608
+_VERSIONS = f"""SELECT {_COLUMNS} FROM alerts.rules WHERE tenant_id = $1 AND rule_id = $2
+    AND version < $3 ORDER BY version DESC LIMIT $4"""  # noqa: S608
+_PAGE = f"""SELECT * FROM (SELECT DISTINCT ON (rule_id) {_COLUMNS} FROM alerts.rules
+        WHERE tenant_id = $1 AND rule_id > $2 ORDER BY rule_id, version DESC) r
+    WHERE mode <> 'deleted' ORDER BY rule_id LIMIT $3"""  # noqa: S608
+_INSERT = """INSERT INTO alerts.rules (tenant_id, rule_id, version, definition, mode,
+        effective_from, changed_at, published_at, published_by)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"""
+_HOLD = "SELECT pg_advisory_xact_lock(hashtextextended('alerts.rules ' || $1, 0))"
+_STATUS = """SELECT
+    (SELECT row(e.errors, e.last_at, e.last_subject_id, e.last_detail) FROM alerts.rule_errors e
+        WHERE e.tenant_id = $1 AND e.rule_id = $2 AND e.version = $3),
+    (SELECT count(*) FROM alerts.alerts a WHERE a.tenant_id = $1 AND a.rule_id = $2
+        AND a.state <> 'resolved'),
+    (SELECT row(s.marked) FROM alerts.sweeps s WHERE s.tenant_id = $1 AND s.rule_id = $2)"""
+
+
+def _stored(row: Any) -> StoredRule:
+    tenant_id, rule_id, version, definition, *rest = row
+    return StoredRule(tenant_id, rule_id, version, orjson.loads(definition), *rest)
+
+
+async def hold(conn: Any, tenant_id: str) -> None:
+    """One writer of a tenant's rules at a time."""
+    await conn.execute(_HOLD, tenant_id)
+
+
+async def latest(conn: Any, tenant_id: str) -> Sequence[StoredRule]:
+    """The latest version of each rule, those off or deleted included."""
+    return [_stored(row) for row in await conn.fetch(_LATEST, tenant_id)]
+
+
+async def one(conn: Any, tenant_id: str, rule_id: str) -> StoredRule | None:
+    """The latest version, also of a deleted rule."""
+    row = await conn.fetchrow(_ONE, tenant_id, rule_id)
+    return _stored(row) if row else None
+
+
+async def page(conn: Any, tenant_id: str, after: str, limit: int) -> Sequence[StoredRule]:
+    """Rules that are not deleted, by id."""
+    return [_stored(row) for row in await conn.fetch(_PAGE, tenant_id, after, limit)]
+
+
+async def versions(
+    conn: Any, tenant_id: str, rule_id: str, before: int, limit: int
+) -> Sequence[StoredRule]:
+    """Versions of a rule, newest first."""
+    rows = await conn.fetch(_VERSIONS, tenant_id, rule_id, before, limit)
+    return [_stored(row) for row in rows]
+
+
+async def insert(conn: Any, rule: StoredRule) -> None:
+    """Write a new version, and have every deal judged by it."""
+    definition = orjson.dumps(rule.definition).decode()
+    await conn.execute(
+        _INSERT, rule.tenant_id, rule.rule_id, rule.version, definition, rule.mode,
+        rule.effective_from, rule.changed_at, rule.published_at, rule.published_by,
+    )  # fmt: skip
+
+
+async def status(conn: Any, stored: StoredRule) -> Any:
+    """`(errors, open alerts, sweep)` of a rule; the first and the last are rows or `None`."""
+    return await conn.fetchrow(_STATUS, stored.tenant_id, stored.rule_id, stored.version)

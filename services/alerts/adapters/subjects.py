@@ -1,0 +1,97 @@
+"""`alerts.subjects` and `alerts.timers` as work: what waits to be judged, and what is due.
+
+A subject's row is the lock of everything about it. Claims skip rows that another process holds.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+from libs.common.db.bulk import transposed
+from services.alerts.app.ports import Mark, SubjectKey
+
+_MARK = """INSERT INTO alerts.subjects AS s (tenant_id, kind, subject_id, pending_at, brought)
+    SELECT k.tenant_id, 'deal', k.subject_id, now(), k.brought
+    FROM unnest($1::text[], $2::text[], $3::boolean[]) AS k(tenant_id, subject_id, brought)
+    WHERE EXISTS (SELECT FROM alerts.rules r WHERE r.tenant_id = k.tenant_id)
+    ORDER BY k.tenant_id, k.subject_id
+    ON CONFLICT (tenant_id, kind, subject_id) DO UPDATE
+    SET pending_at = COALESCE(s.pending_at, EXCLUDED.pending_at),
+        brought = s.brought OR EXCLUDED.brought"""
+_FREE = """tenant_id <> ALL($1) AND NOT brought"""
+_PENDING = f"""SELECT tenant_id, subject_id FROM alerts.subjects
+    WHERE pending_at IS NOT NULL AND {_FREE}
+    ORDER BY pending_at LIMIT $2 FOR UPDATE SKIP LOCKED"""  # noqa: S608  # constants of this module
+_DUE = f"""SELECT s.tenant_id, s.subject_id FROM alerts.subjects s
+    JOIN (SELECT tenant_id, kind, subject_id, min(due_at) AS due_at FROM (
+            SELECT tenant_id, kind, subject_id, due_at FROM alerts.timers
+            WHERE due_at <= $3 AND tenant_id <> ALL($1) ORDER BY due_at LIMIT $2) t
+        GROUP BY tenant_id, kind, subject_id) d USING (tenant_id, kind, subject_id)
+    WHERE {_FREE.replace("NOT brought", "NOT s.brought").replace("tenant_id <>", "s.tenant_id <>")}
+    ORDER BY d.due_at FOR UPDATE OF s SKIP LOCKED"""  # noqa: S608  # constants of this module
+_OF_TENANT = """SELECT s.subject_id FROM alerts.subjects s
+    WHERE s.tenant_id = $1 AND s.kind = 'deal' AND (s.pending_at <= $2 OR EXISTS (
+        SELECT FROM alerts.timers t WHERE t.tenant_id = s.tenant_id AND t.kind = s.kind
+            AND t.subject_id = s.subject_id AND t.due_at <= $3))
+    ORDER BY s.subject_id LIMIT $4 FOR UPDATE OF s SKIP LOCKED"""
+_BROUGHT = """SELECT subject_id FROM alerts.subjects
+    WHERE tenant_id = $1 AND kind = 'deal' AND pending_at IS NOT NULL AND brought
+    ORDER BY subject_id LIMIT $2 FOR UPDATE SKIP LOCKED"""
+_HELD = """SELECT DISTINCT tenant_id FROM alerts.subjects
+    WHERE pending_at IS NOT NULL AND brought AND tenant_id <> ALL($1)"""
+_WORK = """SELECT
+    EXISTS (SELECT FROM alerts.subjects s
+        WHERE s.tenant_id = $1 AND s.pending_at IS NOT NULL),
+    EXISTS (SELECT FROM alerts.timers t WHERE t.tenant_id = $1 AND t.due_at <= $2),
+    EXISTS (SELECT FROM alerts.sweeps w WHERE w.tenant_id = $1),
+    EXISTS (SELECT FROM alerts.outbox o WHERE o.tenant_id = $1 AND o.published_at IS NULL)"""
+_OLDEST = """SELECT min(due_at) FROM (SELECT due_at FROM alerts.timers
+    WHERE due_at IS NOT NULL AND tenant_id <> ALL($1) ORDER BY due_at LIMIT 1) t"""
+
+
+async def mark(conn: Any, marks: Collection[Mark]) -> None:
+    """The subjects wait to be judged, if their tenants have rules."""
+    rows = sorted((m.tenant_id, m.subject_id, m.brought) for m in marks)
+    if rows:
+        await conn.execute(_MARK, *transposed(rows, 3))
+
+
+async def pending(conn: Any, sandboxes: Collection[str], limit: int) -> Sequence[SubjectKey]:
+    """Claim the subjects of real tenants that have waited longest, imports' apart."""
+    return [(row[0], row[1]) for row in await conn.fetch(_PENDING, list(sandboxes), limit)]
+
+
+async def due(
+    conn: Any, sandboxes: Collection[str], until: datetime, limit: int
+) -> Sequence[SubjectKey]:
+    """Claim the subjects of real tenants with a timer that is due, imports' apart."""
+    rows = await conn.fetch(_DUE, list(sandboxes), limit, until)
+    return [(row[0], row[1]) for row in rows]
+
+
+async def of_tenant(
+    conn: Any, tenant_id: str, marked_by: datetime, due_by: datetime, limit: int
+) -> Sequence[str]:
+    """Claim a sandbox's subjects that wait since `marked_by` (real) or are due at `due_by`."""
+    return [row[0] for row in await conn.fetch(_OF_TENANT, tenant_id, marked_by, due_by, limit)]
+
+
+async def brought(conn: Any, tenant_id: str, limit: int) -> Sequence[str]:
+    """Claim subjects that an import brought."""
+    return [row[0] for row in await conn.fetch(_BROUGHT, tenant_id, limit)]
+
+
+async def tenants_with_brought(conn: Any, sandboxes: Collection[str]) -> Sequence[str]:
+    """Real tenants of which something waits for an import's end."""
+    return [row[0] for row in await conn.fetch(_HELD, list(sandboxes))]
+
+
+async def waits(conn: Any, tenant_id: str, now: datetime) -> bool:
+    """Whether anything of a tenant is still to be judged or published as of its clock."""
+    return any(await conn.fetchrow(_WORK, tenant_id, now))
+
+
+async def oldest_timer(conn: Any, sandboxes: Collection[str]) -> datetime | None:
+    """When the timer of a real tenant that comes first is due."""
+    found: datetime | None = await conn.fetchval(_OLDEST, list(sandboxes))
+    return found

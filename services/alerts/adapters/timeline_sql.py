@@ -1,0 +1,44 @@
+"""The statement behind `timelines`. Its parameters: the deals asked for, and their tenant.
+
+Each part is a correlated subquery by key, which pins a plan of index look-ups per deal whatever the
+statistics say.
+"""
+
+from services.alerts.domain.timeline import FACT_FIELDS
+
+_SPAN = ", ".join("h.amount::text" if name == "amount" else f"h.{name}" for name in FACT_FIELDS)
+_ORDER = """e.occurred_at, e.source COLLATE "C", e.sequence IS NOT NULL, e.sequence,
+    e.event_id COLLATE "C\""""
+READ = f"""WITH asked AS MATERIALIZED (SELECT unnest($1::text[]) AS deal_id)
+SELECT a.deal_id,
+    (SELECT json_build_array(e.occurred_at, e.source, e.event_id)
+        FROM funnel_api.events_v1 e
+        WHERE e.tenant_id = $2 AND e.subject_kind = 'deal' AND e.subject_id = a.deal_id
+        ORDER BY e.type <> 'deal.created', {_ORDER} LIMIT 1),
+    (SELECT json_agg(json_build_array(h.valid_from, {_SPAN}) ORDER BY h.n)
+        FROM funnel_api.deal_history_v1 h
+        WHERE h.tenant_id = $2 AND h.deal_id = a.deal_id AND h.known_to = 'infinity'),
+    (SELECT json_agg(json_build_array(v.entered_at, v.event_source, v.event_id, v.left_at)
+            ORDER BY v.n)
+        FROM funnel_api.visits_v1 v
+        WHERE v.tenant_id = $2 AND v.deal_id = a.deal_id AND v.known_to = 'infinity'),
+    (SELECT json_agg(json_build_array(
+            e.occurred_at, e.source, e.event_id, e.type, e.subject_id, e.data) ORDER BY {_ORDER})
+        FROM unnest(m.members) AS k(deal_id) CROSS JOIN LATERAL (
+            SELECT * FROM funnel_api.events_v1 v WHERE v.tenant_id = $2
+                AND v.subject_kind = 'deal' AND v.subject_id = k.deal_id
+            OFFSET 0) e
+        WHERE e.type LIKE 'activity.%'),
+    (SELECT json_agg(json_build_array(h.valid_from, h.deal_id, h.merged_into)
+            ORDER BY h.valid_from)
+        FROM unnest(m.members) AS k(deal_id) CROSS JOIN LATERAL (
+            SELECT * FROM funnel_api.deal_history_v1 v WHERE v.tenant_id = $2
+                AND v.deal_id = k.deal_id AND v.known_to = 'infinity' OFFSET 0) h
+        WHERE h.status = 'merged')
+FROM asked a CROSS JOIN LATERAL (
+    SELECT array(
+        SELECT a.deal_id UNION SELECT o.deal_id FROM funnel_api.aliases_v1 x
+            JOIN funnel_api.aliases_v1 o ON o.tenant_id = $2 AND o.group_id = x.group_id
+            WHERE x.tenant_id = $2 AND x.deal_id = a.deal_id) AS members) m"""  # noqa: S608
+STAGE_NAMES = """SELECT pipeline_id, stage_id, name FROM funnel_api.stages_v1
+    WHERE tenant_id = $1"""

@@ -1,0 +1,92 @@
+"""What a deal's timeline is made of, read from the funnel's published views.
+
+One statement reads everything, so that all of it is of one snapshot: a batch that the funnel
+commits in between is seen wholly or not at all.
+"""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+from libs.common.contracts.catalogue import parse
+from libs.common.contracts.deals import decimal_string
+from libs.common.contracts.events import ActivityData
+from services.alerts.adapters.timeline_sql import READ, STAGE_NAMES
+from services.alerts.domain.timeline import (
+    FACT_FIELDS,
+    INSTANTS,
+    EventRef,
+    Facts,
+    Merge,
+    Said,
+    Span,
+    Visit,
+)
+
+StageNames = Mapping[tuple[str, str], str]
+
+
+async def facts_of(conn: Any, tenant_id: str, deals: Collection[str]) -> dict[str, Facts]:
+    """The facts of each deal that the funnel knows; the transaction is bound to the tenant."""
+    if not deals:
+        return {}
+    rows = await conn.fetch(READ, sorted(deals), tenant_id)
+    listed = await conn.fetch(STAGE_NAMES, tenant_id)
+    names = {(pipeline, stage): name for pipeline, stage, name in listed}
+    return {row[0]: _facts(row, names) for row in rows if row[1] is not None and row[2] is not None}
+
+
+def _facts(row: Any, names: StageNames) -> Facts:
+    deal_id, created, spans, visits, said, merges = row
+    return Facts(
+        deal_id,
+        _event(*orjson.loads(created)),
+        [_span(deal_id, span, names) for span in orjson.loads(spans)],
+        [_visit(visit) for visit in _listed(visits)],
+        [_said(item) for item in _listed(said)],
+        [Merge(_at(at), merged, into) for at, merged, into in _listed(merges)],
+    )
+
+
+def _listed(text: str | None) -> list[Any]:
+    found: list[Any] = orjson.loads(text) if text else []
+    return found
+
+
+def _at(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _event(at: str, source: str, event_id: str) -> EventRef:
+    return EventRef(_at(at), source, event_id)
+
+
+def _span(deal_id: str, span: list[Any], names: StageNames) -> Span:
+    """`amount` is a number for rules, `amount_text` the exact decimal for people."""
+    state = dict(zip(FACT_FIELDS, span[1:], strict=True))
+    for name in INSTANTS:
+        state[name] = _at(state[name]) if state[name] is not None else None
+    exact = state["amount"]
+    state |= {
+        "deal_id": deal_id,
+        "stage_name": names.get((state["pipeline_id"], state["stage_id"])),
+        "amount": None if exact is None else float(exact),
+        "amount_text": None if exact is None else decimal_string(Decimal(exact).normalize()),
+    }
+    return Span(_at(span[0]), state)
+
+
+def _visit(visit: list[Any]) -> Visit:
+    at, source, event_id, left_at = visit
+    return Visit(_event(at, source, event_id), None if left_at is None else _at(left_at))
+
+
+def _said(item: list[Any]) -> Said:
+    at, source, event_id, kind, deal_id, data = item
+    parsed = parse(kind, orjson.dumps(data), strict=False)
+    if not isinstance(parsed, ActivityData):
+        raise TypeError(f"{kind} is no activity")
+    return Said(_event(at, source, event_id), kind, deal_id, parsed)

@@ -1,0 +1,156 @@
+"""Judges subjects of one tenant: facts and rows in, alerts, timers and records out.
+
+The caller holds the subjects' rows locked: one judgement at a time sees and writes a subject.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from libs.common.expr.port import ExpressionFailed, InvalidExpression
+
+from libs.common import faults, metrics
+from services.alerts.app.compiling import Compiler, StoredRule
+from services.alerts.app.ports import JudgingStore, Rows, RuleError, Timer
+from services.alerts.app.records import record_rows
+from services.alerts.domain.alert import Alert, Texts, Told
+from services.alerts.domain.reconcile import Held, Moment, Outcome, Reconciliation, withdrawn
+from services.alerts.domain.rule import Rule
+from services.alerts.domain.texts import texts
+from services.alerts.domain.timeline import Facts, Timeline, timeline
+from services.alerts.domain.verdicts import Judgement, Violation, judge
+
+NewId = Callable[[], str]
+
+
+@dataclass(slots=True)
+class Judged:
+    """What a judgement writes, in the order in which it came about."""
+
+    told: list[Told] = field(default_factory=list)
+    timers: list[Timer] = field(default_factory=list)
+    errors: list[RuleError] = field(default_factory=list)
+    skipped: int = 0
+
+    def fail(self, error: RuleError, held: Held) -> None:
+        """Neither fired nor passed: counted, and looked at again when something changes."""
+        self.errors.append(error)
+        if held.judged_to is not None:
+            self.timers.append(Timer(error.subject_id, error.rule_id, None, held.judged_to))
+
+    @property
+    def alerts(self) -> list[Alert]:
+        """The last state of each alert that changed."""
+        return list({told.alert.alert_id: told.alert for told in self.told}.values())
+
+
+class Judge:
+    """The one writer of what facts say; only `store` has effects."""
+
+    def __init__(self, compiler: Compiler, new_id: NewId) -> None:
+        self._compiler, self._new_id = compiler, new_id
+
+    async def judge(
+        self, store: JudgingStore, tenant_id: str, subjects: Sequence[str], moment: Moment
+    ) -> Judged:
+        """Judge each subject by each rule as of the moment, and write what follows."""
+        rules = await store.rules(tenant_id)
+        facts = await store.facts(tenant_id, subjects) if rules else {}
+        rows = await store.rows(tenant_id, list(facts))
+        judged = Judged()
+        for subject_id in facts:
+            self._subject(judged, rules, facts[subject_id], rows, moment)
+        faults.hit("alerts.before_write")
+        await self._write(store, tenant_id, judged, moment)
+        await store.settle(tenant_id, subjects)
+        faults.hit("alerts.after_write")
+        return judged
+
+    async def _write(
+        self, store: JudgingStore, tenant_id: str, judged: Judged, moment: Moment
+    ) -> None:
+        await store.write_alerts(tenant_id, judged.alerts)
+        await store.write_timers(tenant_id, judged.timers)
+        await store.count_errors(tenant_id, judged.errors)
+        await store.publish(record_rows(tenant_id, judged.told, moment))
+
+    def _subject(
+        self,
+        judged: Judged,
+        rules: Sequence[StoredRule],
+        facts: Facts,
+        rows: Rows,
+        moment: Moment,
+    ) -> None:
+        """All rules over one subject; its records come in order of their instants."""
+        life, told = timeline(facts, moment.now), list[Told]()
+        for stored in rules:
+            key = facts.deal_id, stored.rule_id
+            held = _held(rows, key)
+            try:
+                found = _apply(self._compiler.rule(stored), life, held, moment, self._new_id)
+            except (ExpressionFailed, InvalidExpression) as error:
+                detail = getattr(error, "detail", str(error))
+                judged.fail(RuleError(stored.rule_id, stored.version, facts.deal_id, detail), held)
+                continue
+            told += found.outcome.told
+            judged.skipped += found.outcome.skipped
+            if _rearmed(rows.timers.get(key), found.timer):
+                judged.timers.append(found.timer)
+        judged.told += sorted(told, key=lambda record: record.at)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    outcome: Outcome
+    timer: Timer
+
+
+def _apply(rule: Rule, life: Timeline, held: Held, moment: Moment, new_id: NewId) -> _Found:
+    """One rule over one timeline. Raises `ExpressionFailed`."""
+    if not rule.live:
+        return _Found(withdrawn(rule, held), Timer(life.deal_id, rule.rule_id, None, moment.now))
+
+    def describe(violation: Violation) -> Texts:
+        return texts(rule, violation)
+
+    judged = judge(rule, life, moment.now)
+    outcome = Reconciliation(rule, held, judged, moment, describe).outcome(new_id)
+    due = _next_look(judged, moment)
+    return _Found(outcome, Timer(life.deal_id, rule.rule_id, due, moment.sure))
+
+
+def _next_look(judged: Judgement, moment: Moment) -> datetime | None:
+    """When time alone may change something: a clock is due, or one that is waits to be sure."""
+    waiting = [found.started_at for found in judged.violations if found.started_at > moment.sure]
+    if judged.next_look is not None:
+        waiting.append(judged.next_look)
+    return min(waiting, default=None)
+
+
+def _held(rows: Rows, key: tuple[str, str]) -> Held:
+    timer = rows.timers.get(key)
+    return Held(
+        key[0],
+        rows.alerts.get(key, ()),
+        rows.episodes.get(key, 0),
+        timer.judged_to if timer else None,
+    )
+
+
+def _rearmed(before: Timer | None, after: Timer) -> bool:
+    """Rows of timers are written only where something changed or counts."""
+    if before is None:
+        return True
+    return before.due_at != after.due_at or before.judged_to != after.judged_to
+
+
+def count(judged: Judged) -> None:
+    """Metrics of a committed judgement."""
+    for told in judged.told:
+        metrics.ALERT_RECORDS.labels(told.type).inc()
+        if told.type == "alert.fired":
+            delay = told.alert.detected_at - told.alert.started_at
+            metrics.ALERT_DETECTION_DELAY.observe(max(0.0, delay.total_seconds()))
+    metrics.ALERTS_SKIPPED.inc(judged.skipped)
+    metrics.RULE_ERRORS.inc(len(judged.errors))

@@ -1,0 +1,79 @@
+"""What the use cases of alerts need from one transaction."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from libs.common.db.outbox import OutboxRow
+from services.alerts.app.compiling import StoredRule
+from services.alerts.domain.alert import Alert
+from services.alerts.domain.timeline import Facts
+
+SubjectKey = tuple[str, str]
+"""Tenant and deal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A subject that has to be judged; `brought` by an import."""
+
+    tenant_id: str
+    subject_id: str
+    brought: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """When to look again at a subject for a rule (`None`: not by itself), and how far it was."""
+
+    subject_id: str
+    rule_id: str
+    due_at: datetime | None
+    judged_to: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RuleError:
+    """A rule could not be evaluated for a subject."""
+
+    rule_id: str
+    version: int
+    subject_id: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What is stored of some subjects of one tenant, by subject and rule.
+
+    `alerts` leaves retracted ones out, `episodes` counts them in.
+    """
+
+    alerts: Mapping[tuple[str, str], Sequence[Alert]]
+    episodes: Mapping[tuple[str, str], int]
+    timers: Mapping[tuple[str, str], Timer]
+
+
+class JudgingStore(Protocol):
+    """The rows around a judgement; the transaction is bound to the tenant."""
+
+    async def rules(self, tenant_id: str) -> Sequence[StoredRule]:
+        """The latest version of each rule, those off or deleted included."""
+        ...
+
+    async def facts(self, tenant_id: str, subjects: Collection[str]) -> Mapping[str, Facts]: ...
+
+    async def rows(self, tenant_id: str, subjects: Collection[str]) -> Rows: ...
+
+    async def write_alerts(self, tenant_id: str, alerts: Sequence[Alert]) -> None: ...
+
+    async def write_timers(self, tenant_id: str, timers: Sequence[Timer]) -> None: ...
+
+    async def count_errors(self, tenant_id: str, errors: Sequence[RuleError]) -> None: ...
+
+    async def settle(self, tenant_id: str, subjects: Collection[str]) -> None:
+        """The subjects no longer wait to be judged."""
+        ...
+
+    async def publish(self, rows: Sequence[OutboxRow]) -> None: ...

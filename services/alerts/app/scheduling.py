@@ -1,0 +1,118 @@
+"""The scheduler: steps for real tenants, each a transaction, that tell if there may be more."""
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from libs.common import metrics
+from libs.common.contracts.topics import DEALS
+from libs.common.db.database import Database
+from libs.common.eventlog.port import EventLog
+from services.alerts.app.judging import Judge, count
+from services.alerts.app.ports import SubjectKey
+from services.alerts.app.work import EPOCH, Work
+from services.alerts.domain.reconcile import LATE, Moment
+
+CHUNK = 500
+WorkOf = Callable[[AsyncConnection], Work]
+
+
+class Scheduler:
+    """Judges what has changed, what is due, and what imports have brought."""
+
+    def __init__(self, database: Database, work_of: WorkOf, judge: Judge, log: EventLog) -> None:
+        self._database, self._work_of = database, work_of
+        self._judges, self._log = judge, log
+        self._partitions = 0
+
+    async def judge(self) -> bool:
+        """One turn: what has changed, then what is due."""
+        changed = await self.changed()
+        return await self.due() or changed
+
+    async def changed(self) -> bool:
+        """Judge the subjects of which the log has told something new."""
+        return await self._step(lambda work, sandboxes, _: work.pending(sandboxes, CHUNK))
+
+    async def due(self) -> bool:
+        """Judge the subjects with a due clock, as far as facts are complete."""
+        return await self._step(
+            lambda work, sandboxes, moment: work.due(sandboxes, moment.sure, CHUNK)
+        )
+
+    async def _step(
+        self,
+        claim: Callable[[Work, Sequence[str], Moment], Awaitable[Sequence[SubjectKey]]],
+    ) -> bool:
+        partitions = await self._deals_partitions()
+        async with self._database.across_tenants() as tx:
+            work = self._work_of(tx)
+            moment = await _real(work, partitions)
+            subjects = await claim(work, await work.sandboxes(), moment)
+            judged = [
+                await self._judges.judge(await work.bind(tenant_id), tenant_id, of, moment)
+                for tenant_id, of in _by_tenant(subjects).items()
+            ]
+        for found in judged:
+            count(found)
+        return bool(subjects)
+
+    async def brought(self) -> bool:
+        """Judge what imports have brought, once they have ended and all of them is folded."""
+        partitions = await self._deals_partitions()
+        async with self._database.across_tenants() as tx:
+            work = self._work_of(tx)
+            tenants = await work.tenants_with_brought(await work.sandboxes())
+        more = [await self._brought(tenant_id, partitions) for tenant_id in tenants]
+        return any(more)
+
+    async def _brought(self, tenant_id: str, partitions: int) -> bool:
+        async with self._database.across_tenants() as tx:
+            work = self._work_of(tx)
+            moment, imports = await _real(work, partitions), await work.imports(tenant_id)
+            if imports.running or (imports.finished_at or EPOCH) > moment.sure:
+                return False
+            subjects = await work.brought(tenant_id, CHUNK)
+            digest = imports.digest_of(tenant_id)
+            held = Moment(moment.now, moment.sure, moment.recorded, brought=True, digest_id=digest)
+            store = await work.bind(tenant_id)
+            found = await self._judges.judge(store, tenant_id, subjects, held)
+        count(found)
+        return bool(subjects)
+
+    async def look(self) -> bool:
+        """Show how late timers are, and whether facts keep them waiting."""
+        partitions = await self._deals_partitions()
+        async with self._database.across_tenants() as tx:
+            work = self._work_of(tx)
+            moment = await _real(work, partitions)
+            oldest = await work.oldest_timer(await work.sandboxes())
+        late = (moment.now - oldest).total_seconds() if oldest else 0.0
+        metrics.ALERTS_TIMER_LATENESS.set(max(0.0, late))
+        _tell_data_late(moment, oldest)
+        return False
+
+    async def _deals_partitions(self) -> int:
+        self._partitions = self._partitions or len(await self._log.ends(DEALS))
+        return self._partitions
+
+
+async def _real(work: Work, partitions: int) -> Moment:
+    """Real tenants' now, and how far facts are complete."""
+    now = await work.now()
+    return Moment(now, min(now, await work.watermark(partitions) or EPOCH), now)
+
+
+def _by_tenant(subjects: Sequence[SubjectKey]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for tenant_id, subject_id in sorted(subjects):
+        found[tenant_id].append(subject_id)
+    return found
+
+
+def _tell_data_late(moment: Moment, oldest: datetime | None) -> None:
+    """Clocks that have waited too long for a watermark are the operators' business."""
+    waits = oldest is not None and moment.sure < oldest < moment.now - LATE
+    metrics.ALERTS_DATA_LATE.set(waits)

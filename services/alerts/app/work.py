@@ -1,0 +1,98 @@
+"""The port of the scheduler: what there is to do, and what it has to wait for."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+from uuid import UUID
+
+from libs.common.ids import uuid5
+from services.alerts.app.ports import JudgingStore, Mark, SubjectKey
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+"""Where a sandbox's clock stands until it is moved."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """A sandbox tenant and its clock."""
+
+    tenant_id: str
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Imports:
+    """A tenant's imports: how many run, and which one ended last."""
+
+    running: int
+    finished_at: datetime | None
+    last: UUID | None
+
+    def digest_of(self, tenant_id: str) -> str | None:
+        """What the alerts that the last import brought have in common."""
+        return None if self.last is None else str(uuid5(tenant_id, "digest", str(self.last)))
+
+
+class Work(Protocol):
+    """One transaction of the worker. Claims lock the subjects until it ends."""
+
+    async def bind(self, tenant_id: str) -> JudgingStore:
+        """Bind the transaction to a tenant."""
+        ...
+
+    async def now(self) -> datetime:
+        """The database's clock: that of all real tenants."""
+        ...
+
+    async def watermark(self, partitions: int) -> datetime | None:
+        """The smallest consumed watermark; `None` while a partition has told none."""
+        ...
+
+    async def sandboxes(self) -> Sequence[str]: ...
+
+    async def busy_sandboxes(self) -> Sequence[Sandbox]:
+        """Those with something to judge as of their clock."""
+        ...
+
+    async def pending(self, sandboxes: Collection[str], limit: int) -> Sequence[SubjectKey]: ...
+
+    async def due(
+        self, sandboxes: Collection[str], until: datetime, limit: int
+    ) -> Sequence[SubjectKey]: ...
+
+    async def of_sandbox(
+        self, sandbox: Sandbox, marked_by: datetime, limit: int
+    ) -> Sequence[str]: ...
+
+    async def tenants_with_brought(self, sandboxes: Collection[str]) -> Sequence[str]: ...
+
+    async def brought(self, tenant_id: str, limit: int) -> Sequence[str]: ...
+
+    async def imports(self, tenant_id: str) -> Imports: ...
+
+    async def oldest_unappended(self) -> datetime | None: ...
+
+    async def folded(self, topic: str, topic_id: str) -> Mapping[int, int]:
+        """The funnel's next offset, by partition."""
+        ...
+
+    async def consumed(self, topic: str, topic_id: str) -> Mapping[int, int]:
+        """Our own next offset, by partition."""
+        ...
+
+    async def refolds(self, tenant_id: str) -> bool:
+        """Whether deals of the transaction's tenant wait for a refold."""
+        ...
+
+    async def unpublished(self, sandbox: Sandbox) -> bool:
+        """Whether the funnel has something to publish as of a sandbox's clock."""
+        ...
+
+    async def waits(self, sandbox: Sandbox) -> bool:
+        """Whether anything is still to be judged or published by us as of a sandbox's clock."""
+        ...
+
+    async def oldest_timer(self, sandboxes: Collection[str]) -> datetime | None: ...
+
+    async def mark(self, marks: Collection[Mark]) -> None: ...

@@ -1,0 +1,67 @@
+"""The clocks of a rule over a deal's timeline: each start of its field begins one."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.alerts.domain.rule import Clock
+from services.alerts.domain.timeline import EventRef, Timeline
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One clock: from its start event until `stop` (`None`: it still runs).
+
+    `begins` is later than the start event only for an activity that a merge brought.
+    """
+
+    start: EventRef
+    begins: datetime
+    stop: datetime | None
+    due: datetime
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What an episode is known by: the event that started the clock."""
+        return self.start.source, self.start.event_id
+
+
+def runs(clock: Clock, timeline: Timeline) -> list[Run]:
+    """Every clock that the timeline started, in order."""
+    return [
+        Run(start, begins, stop, clock.due(start.at))
+        for start, begins, stop in _STARTS[clock.start](timeline)
+    ]
+
+
+Started = Iterator[tuple[EventRef, datetime, datetime | None]]
+
+
+def _by_creation(timeline: Timeline) -> Started:
+    yield timeline.created, timeline.created.at, None
+
+
+def _by_stage(timeline: Timeline) -> Started:
+    """Each visit; before the first one, or without any, the creation stands in."""
+    visits = timeline.visits
+    if not visits or visits[0].entered.at > timeline.created.at:
+        yield timeline.created, timeline.created.at, visits[0].entered.at if visits else None
+    yield from ((visit.entered, visit.entered.at, visit.left_at) for visit in visits)
+
+
+def _by_activity(timeline: Timeline) -> Started:
+    """Each activity that became the last one; before the first, the creation stands in."""
+    start, begins, any_ = timeline.created, timeline.created.at, False
+    for deed in timeline.deeds:
+        if any_ and deed.event.at < start.at:
+            continue
+        yield start, begins, deed.at
+        start, begins, any_ = deed.event, deed.at, True
+    yield start, begins, None
+
+
+_STARTS = {
+    "created_at": _by_creation,
+    "stage_entered_at": _by_stage,
+    "last_activity_at": _by_activity,
+}

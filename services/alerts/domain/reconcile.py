@@ -1,0 +1,166 @@
+"""Alert rows and verdicts brought together: what is to be told, given what has been told.
+
+Rows and violations belong together by the event that started the clock. What is left over on one
+side moves (its start event starts no clock any more, another violated clock takes its place), is
+retracted, or is raised.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from services.alerts.domain import alert as life
+from services.alerts.domain.alert import Alert, Texts, Told
+from services.alerts.domain.rule import Rule
+from services.alerts.domain.verdicts import Judgement, Violation
+
+LATE = timedelta(minutes=15)
+"""How long after its start a violation is seen in time: the longest wait for a watermark."""
+Describe = Callable[[Violation], Texts]
+NewId = Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """As of when a subject is judged.
+
+    `now` and `sure` are of the tenant's clock: what started after `sure` is not raised yet, facts
+    may be on their way. `recorded` is the real instant. `brought` says that an import brought the
+    facts, `digest_id` which.
+    """
+
+    now: datetime
+    sure: datetime
+    recorded: datetime
+    sandbox: bool = False
+    brought: bool = False
+    digest_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What is stored of one rule and one subject.
+
+    `rows` leaves retracted ones out, `episodes` counts them in; `judged_to` is how far the subject
+    has been judged before.
+    """
+
+    subject_id: str
+    rows: Sequence[Alert] = ()
+    episodes: int = 0
+    judged_to: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Records in order of their instants, and how many violations the rule's catch-up skipped."""
+
+    told: Sequence[Told]
+    skipped: int = 0
+
+
+def withdrawn(rule: Rule, held: Held) -> Outcome:
+    """A rule that is off or deleted ends what it has raised."""
+    open_ = [row for row in held.rows if row.is_open]
+    return Outcome([life.superseded(row, rule.changed_at) for row in open_])
+
+
+class Reconciliation:
+    """What one rule and one subject have to tell as of a moment. Pure but for `new_id`."""
+
+    def __init__(
+        self, rule: Rule, held: Held, judged: Judgement, moment: Moment, describe: Describe
+    ) -> None:
+        self._rule, self._held, self._judged = rule, held, judged
+        self._moment, self._describe = moment, describe
+        self._by_key = {found.key: found for found in judged.violations}
+        known = {row.key for row in held.rows}
+        self._free = [found for found in judged.violations if found.key not in known]
+        self._episodes, self._skipped = held.episodes, 0
+
+    def outcome(self, new_id: NewId) -> Outcome:
+        told = [record for row in self._held.rows for record in self._known(row)]
+        told += [record for found in self._free for record in self._raised(found, new_id)]
+        return Outcome(sorted(told, key=lambda record: record.at), self._skipped)
+
+    def _known(self, row: Alert) -> Iterator[Told]:
+        found, pinned = self._by_key.get(row.key), row.rule_version != self._rule.version
+        if found is not None:
+            yield from self._followed(row, found, pinned)
+        elif pinned:
+            if row.is_open:
+                yield life.superseded(row, self._rule.changed_at)
+        elif (other := self._successor(row)) is not None:
+            self._free.remove(other)
+            yield self._corrected(row, other)
+        else:
+            yield life.retracted(row, self._moment.now)
+
+    def _followed(self, row: Alert, found: Violation, pinned: bool) -> Iterator[Told]:
+        """The row's clock is violated, as before: from when to when? Old versions only end."""
+        ends = row.is_open and found.cleared_at is not None
+        moved = found.started_at != row.started_at
+        moved |= not row.is_open and found.cleared_at != row.resolved_at
+        if moved and not pinned:
+            yield self._corrected(row, found)
+        elif ends and found.cleared_at is not None:
+            yield life.cleared(row, found, found.cleared_at)
+
+    def _corrected(self, row: Alert, found: Violation) -> Told:
+        return life.corrected(row, found, self._describe(found), self._moment.now)
+
+    def _successor(self, row: Alert) -> Violation | None:
+        """The earliest free violation whose clock overlaps the row's, if that is none any more."""
+        if self._judged.starts(*row.key[:2]):
+            return None
+        near = [found for found in self._free if _overlap(row.clock, found.span)]
+        return min(near, key=lambda found: found.started_at, default=None)
+
+    def _raised(self, found: Violation, new_id: NewId) -> Iterator[Told]:
+        """A new alert, and its end if it is over already."""
+        if not self._wanted(found):
+            return
+        self._episodes += 1
+        record = life.fired(self._new(found, new_id()))
+        yield record
+        if found.cleared_at is not None:
+            yield life.cleared(record.alert, found, found.cleared_at)
+
+    def _wanted(self, found: Violation) -> bool:
+        moment, ended = self._moment, found.cleared_at
+        if found.started_at > moment.sure:
+            return False
+        if ended is not None and (moment.brought or ended <= self._rule.effective_from):
+            return False
+        wanted = self._rule.catch_up.wants(found.started_at, ended is not None, moment.now)
+        before = self._held.judged_to
+        if not wanted and (before is None or found.started_at > before):
+            self._skipped += 1
+        return wanted
+
+    def _new(self, found: Violation, alert_id: str) -> Alert:
+        rule, moment, texts = self._rule, self._moment, self._describe(found)
+        lag = moment.now - found.started_at
+        return Alert(
+            alert_id=alert_id,
+            rule_id=rule.rule_id,
+            rule_version=rule.version,
+            rule_name=rule.name,
+            subject_id=self._held.subject_id,
+            episode=self._episodes,
+            key=found.key,
+            clock=found.span,
+            state="firing",
+            severity=rule.severity,
+            started_at=found.started_at,
+            detected_at=moment.now,
+            evidence=texts.evidence,
+            labels=texts.labels,
+            summary=texts.summary,
+            late=not moment.sandbox and (moment.brought or lag > LATE),
+            digest_id=moment.digest_id,
+        )
+
+
+def _overlap(a: tuple[datetime, datetime | None], b: tuple[datetime, datetime | None]) -> bool:
+    return (a[1] is None or b[0] < a[1]) and (b[1] is None or a[0] < b[1])

@@ -1,0 +1,100 @@
+"""What an alert says: evidence, labels, a summary from the rule's template."""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from services.alerts.domain.alert import Texts
+from services.alerts.domain.durations import duration_text
+from services.alerts.domain.rule import Clock, MetBy, Rule
+from services.alerts.domain.timeline import DEAL_FIELDS
+from services.alerts.domain.verdicts import Violation
+
+FACTS = (
+    "status", "pipeline_id", "stage_id", "stage_name", "name", "amount", "currency", "owner_id",
+    "team_id", "created_at", "stage_entered_at", "last_activity_at", "next_planned_at",
+)  # fmt: skip
+"""The fields of a deal that evidence repeats, as of the instant of the violation."""
+_PLACE = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
+_OWN = ("elapsed", "limit", "rule.name")
+
+
+def texts(rule: Rule, found: Violation) -> Texts:
+    """Raises `ExpressionFailed` where a label cannot be told."""
+    labels = {
+        name: str(label.evaluate({"deal": found.state})) for name, label in rule.labels.items()
+    }
+    summary = None if rule.summary is None else _filled(rule.summary, _values(rule, found))
+    return Texts(_evidence(rule.clock, found), labels, summary)
+
+
+def unknown_places(template: str) -> list[str]:
+    """Placeholders of a template that nothing fills."""
+    known = {*_OWN, *(f"deal.{name}" for name in DEAL_FIELDS)}
+    return [name for name in _PLACE.findall(template) if name not in known]
+
+
+def _filled(template: str, values: Mapping[str, Any]) -> str:
+    return _PLACE.sub(lambda place: _shown(values.get(place[1])), template)
+
+
+def _values(rule: Rule, found: Violation) -> Mapping[str, Any]:
+    deal = {f"deal.{name}": value for name, value in found.state.items()}
+    elapsed = found.started_at - found.run.start.at
+    return deal | {"elapsed": elapsed, "limit": rule.clock.limit, "rule.name": rule.name}
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M} UTC"
+    return _length(value) if isinstance(value, timedelta) else str(value)
+
+
+def _length(value: timedelta) -> str:
+    """The two greatest units: `30 d 4 h`, `12 min 5 s`."""
+    minutes, seconds = divmod(int(value.total_seconds()), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s")]
+    first = next((i for i, (count, _) in enumerate(parts) if count), 3)
+    shown = [f"{count} {unit}" for count, unit in parts[first : first + 2] if count]
+    return " ".join(shown) or "0 s"
+
+
+def _evidence(clock: Clock, found: Violation) -> dict[str, Any]:
+    run, at = found.run, found.started_at
+    return {
+        "clock": {
+            "field": clock.start,
+            "start": run.start.at,
+            "start_event_id": run.start.event_id,
+            "start_event_source": run.start.source,
+            "limit": duration_text(clock.limit),
+            "offset": duration_text(clock.offset),
+            "due_at": run.due,
+            "elapsed_seconds": int((at - run.start.at).total_seconds()),
+            "segments": [{"from": run.start.at, "to": at, "kind": "working"}],
+        },
+        "facts": {name: found.state.get(name) for name in FACTS},
+        "calendar_version": None,
+        "counterfactual": _counterfactual(clock, run.due),
+    }
+
+
+def _counterfactual(clock: Clock, due: datetime) -> str:
+    by = f"by {due:%Y-%m-%dT%H:%M:%SZ} would have met it"
+    if clock.met_by is not None:
+        return f"{_wanted(clock.met_by)} {by}"
+    other = {"stage_entered_at": "a move to another stage", "last_activity_at": "any activity"}
+    return f"{other.get(clock.start, 'leaving the scope of the rule')} {by}"
+
+
+def _wanted(met_by: MetBy) -> str:
+    kinds = " or ".join(sorted(met_by.kinds)) if met_by.kinds else "activity"
+    words = [met_by.direction, kinds]
+    if met_by.automated is not None:
+        words.insert(0, "automated" if met_by.automated else "personal")
+    return "a matching activity (" + " ".join(word for word in words if word) + ")"

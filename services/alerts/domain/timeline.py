@@ -1,0 +1,205 @@
+"""A deal's life as a rule sees it: a state for each instant at which something changes.
+
+Built from what the funnel publishes: facts with their stretches of valid time, visits, activities.
+"""
+
+from bisect import bisect_right
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from libs.common.activities import DONE, Activities, Activity
+from libs.common.contracts.events import ActivityData
+
+State = Mapping[str, Any]
+"""A deal's fields at an instant, as `GET /v1/deals/{id}` names them; instants are datetimes."""
+GONE = ("deleted", "merged")
+INSTANTS = ("stage_entered_at", "created_at", "closed_at")
+FACT_FIELDS = (
+    "status", "pipeline_id", "stage_id", "stage_class", *INSTANTS, "life", "name", "amount",
+    "currency", "owner_id", "team_id", "account_id", "region", "product_line", "customer_type",
+    "industry", "source", "channel_partner_id", "expected_close_date", "renewal_date",
+    "push_count", "lost_reason", "merged_into", "attributes",
+)  # fmt: skip
+"""What the funnel keeps of a deal over valid time."""
+DEAL_FIELDS = (*FACT_FIELDS, "deal_id", "stage_name", "amount_text", *Activity._fields)
+"""What rules see of a deal; `amount` is a number, `amount_text` the exact decimal."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventRef:
+    """The event by which something began; `at` is its instant."""
+
+    at: datetime
+    source: str
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A stay in a stage; `left_at` of `None` is "still"."""
+
+    entered: EventRef
+    left_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """From `at` on, until the next span, these facts hold."""
+
+    at: datetime
+    facts: State
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """An activity event, in the total order of its deal; `deal_id` is whom it was addressed to."""
+
+    event: EventRef
+    type: str
+    deal_id: str
+    data: ActivityData
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    at: datetime
+    merged: str
+    into: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """A done activity; `at` is when it became the deal's: its own time, or that of a merge."""
+
+    at: datetime
+    event: EventRef
+    data: ActivityData
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is stored of one deal, oldest first; `said` and `merges` also of those merged into it.
+
+    `created` is the event that `created_at` comes from.
+    """
+
+    deal_id: str
+    created: EventRef
+    spans: Sequence[Span]
+    visits: Sequence[Visit] = ()
+    said: Sequence[Said] = ()
+    merges: Sequence[Merge] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """Everything up to one instant; `instants` and `states` belong together, oldest first."""
+
+    deal_id: str
+    created: EventRef
+    instants: Sequence[datetime]
+    states: Sequence[State]
+    visits: Sequence[Visit]
+    deeds: Sequence[Deed]
+
+    def at(self, instant: datetime) -> State | None:
+        """The state as of an instant; `None` before the deal was there."""
+        i = bisect_right(self.instants, instant)
+        return self.states[i - 1] if i else None
+
+    def after(self, instant: datetime) -> Iterator[tuple[datetime, State]]:
+        """The changes later than an instant."""
+        i = bisect_right(self.instants, instant)
+        yield from zip(self.instants[i:], self.states[i:], strict=True)
+
+
+def is_there(state: State | None) -> bool:
+    """Whether the deal stands by itself: not deleted, not merged into another."""
+    return state is not None and state["status"] not in GONE
+
+
+def timeline(facts: Facts, now: datetime) -> Timeline:
+    """The deal's timeline up to `now`, both ends included."""
+    replay = _Replay(facts)
+    instants = sorted({at for at in _instants(facts, replay.deeds) if at <= now})
+    states = [{**span, **replay.at(at)} for at, span in _facts_at(facts.spans, instants)]
+    visits = [visit for visit in facts.visits if visit.entered.at <= now]
+    deeds = [deed for deed in replay.deeds if deed.at <= now]
+    return Timeline(facts.deal_id, facts.created, instants, states, visits, deeds)
+
+
+def _instants(facts: Facts, deeds: Collection[Deed]) -> Iterator[datetime]:
+    if not facts.spans:
+        return
+    first = facts.spans[0].at
+    yield from (span.at for span in facts.spans)
+    yield from (deed.at for deed in deeds if deed.at > first)
+    for said in facts.said:
+        moments = (said.event.at, said.data.scheduled_for)
+        yield from (at for at in moments if at is not None and at > first)
+
+
+def _facts_at(
+    spans: Sequence[Span], instants: Sequence[datetime]
+) -> Iterator[tuple[datetime, State]]:
+    begins = [span.at for span in spans]
+    for at in instants:
+        yield at, spans[bisect_right(begins, at) - 1].facts
+
+
+class _Replay:
+    """The deal's activities in the order in which they became its own."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._deal_id = facts.deal_id
+        self._machines: dict[str, Activities] = {}
+        self._gone: dict[str, str] = {}
+        self._steps = sorted(
+            [(said.event.at, 0, said) for said in facts.said]
+            + [(merge.at, 1, merge) for merge in facts.merges],
+            key=lambda step: step[:2],
+        )
+        self._next = 0
+        self.deeds = list(_deeds(facts))
+
+    def at(self, instant: datetime) -> Mapping[str, Any]:
+        """The aggregates as of an instant; instants must not go back."""
+        while self._next < len(self._steps) and self._steps[self._next][0] <= instant:
+            self._apply(self._steps[self._next][2])
+            self._next += 1
+        return self._machine(self._deal_id).at(instant)._asdict()
+
+    def _apply(self, step: Said | Merge) -> None:
+        if isinstance(step, Merge):
+            self._machine(step.into).absorb(self._machine(step.merged))
+            self._gone[step.merged] = step.into
+        else:
+            self._machine(step.deal_id).apply(step.type, step.event.at, step.data)
+
+    def _machine(self, deal_id: str) -> Activities:
+        while deal_id in self._gone:
+            deal_id = self._gone[deal_id]
+        return self._machines.setdefault(deal_id, Activities())
+
+
+def _deeds(facts: Facts) -> Iterator[Deed]:
+    """Done activities by the instant at which they became the deal's."""
+    found = [
+        Deed(at, said.event, said.data)
+        for said in facts.said
+        if said.type in DONE and (at := _became(facts, said.deal_id, said.event.at)) is not None
+    ]
+    yield from sorted(found, key=lambda deed: deed.at)
+
+
+def _became(facts: Facts, deal_id: str, at: datetime) -> datetime | None:
+    """When something of `deal_id` became this deal's; `None` if it never did."""
+    left = {merge.merged: merge for merge in facts.merges}
+    while deal_id != facts.deal_id:
+        merge = left.get(deal_id)
+        if merge is None:
+            return None
+        deal_id, at = merge.into, max(at, merge.at)
+    return at

@@ -1,0 +1,150 @@
+"""Verdicts: over which stretches of time a rule's clocks are violated. Pure functions of the facts.
+
+A clock is violated at an instant that is at or after its due instant, before it stops, with the
+deal there and in scope, not met by then, and (idle clocks) with no planned activity ahead.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.alerts.domain.clocks import Run, runs
+from services.alerts.domain.rule import Rule
+from services.alerts.domain.timeline import State, Timeline, is_there
+
+Key = tuple[str, str, int]
+"""Source and id of the clock-start event, and the turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One stretch, `[started_at, cleared_at)`; `cleared_at` of `None`: it stands.
+
+    `turn` counts the stretches of one clock from 0: a scope that turns true again opens another.
+    `state` is the deal's at `started_at`; `superseded`: a merge ended it.
+    """
+
+    run: Run
+    turn: int
+    started_at: datetime
+    cleared_at: datetime | None
+    superseded: bool
+    state: State
+
+    @property
+    def key(self) -> Key:
+        return *self.run.key, self.turn
+
+    @property
+    def span(self) -> tuple[datetime, datetime | None]:
+        """`[start, stop)` of its clock."""
+        return self.run.start.at, self.run.stop
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What holds of one rule and one deal as of an instant.
+
+    `next_look` is the earliest later instant at which time alone may change the verdict.
+    """
+
+    runs: Sequence[Run]
+    violations: Sequence[Violation]
+    next_look: datetime | None
+
+    def starts(self, source: str, event_id: str) -> bool:
+        """Whether an event starts a clock."""
+        return any(run.key == (source, event_id) for run in self.runs)
+
+
+def judge(rule: Rule, timeline: Timeline, now: datetime) -> Judgement:
+    """The verdicts as of `now`, which the timeline reaches. Raises `ExpressionFailed`."""
+    found: list[Violation] = []
+    looks: list[datetime] = []
+    clocks = runs(rule.clock, timeline) if timeline.instants else []
+    for run in clocks:
+        judged = _Judged(rule, timeline, run, now)
+        found += judged.violations()
+        looks += judged.looks()
+    return Judgement(clocks, found, min(looks, default=None))
+
+
+class _Judged:
+    """One clock as of `now`."""
+
+    def __init__(self, rule: Rule, timeline: Timeline, run: Run, now: datetime) -> None:
+        self._rule, self._timeline, self._run, self._now = rule, timeline, run, now
+        ends = [at for at in (run.stop, self._met_at()) if at is not None]
+        self._end = min(ends, default=None)
+
+    def _met_at(self) -> datetime | None:
+        met_by, run = self._rule.clock.met_by, self._run
+        if met_by is None:
+            return None
+        for deed in self._timeline.deeds:
+            data = deed.data
+            if deed.at >= run.start.at and met_by.counts(
+                data.kind, data.direction, bool(data.automated)
+            ):
+                return deed.at
+        return None
+
+    @property
+    def _open(self) -> bool:
+        return self._end is None or self._end > self._now
+
+    def violations(self) -> Iterator[Violation]:
+        began: tuple[datetime, State] | None = None
+        turn = 0
+        for at, state in self._instants():
+            holds = self._holds(at, state)
+            if holds and began is None:
+                began = at, state
+            elif not holds and began is not None:
+                yield self._violation(turn, began, at)
+                began, turn = None, turn + 1
+        if began is not None:
+            yield self._violation(turn, began, None if self._open else self._end)
+
+    def _instants(self) -> Iterator[tuple[datetime, State]]:
+        """The due instant and each change after it, while the clock runs."""
+        due, end = self._run.due, self._end
+        first = max(due, self._run.begins, self._timeline.instants[0])
+        if first > self._now or (end is not None and end <= first):
+            return
+        state = self._timeline.at(first)
+        if state is not None:
+            yield first, state
+        for at, changed in self._timeline.after(first):
+            if end is not None and at >= end:
+                return
+            yield at, changed
+
+    def _holds(self, at: datetime, state: State) -> bool:
+        if not is_there(state) or self._waits_for(at, state) is not None:
+            return False
+        return bool(self._rule.scope.evaluate({"deal": state}))
+
+    def _waits_for(self, at: datetime, state: State) -> datetime | None:
+        """A planned activity ahead excuses idleness until its time."""
+        planned: datetime | None = state["next_planned_at"]
+        idle = self._rule.clock.start == "last_activity_at"
+        return planned if idle and planned is not None and planned > at else None
+
+    def _violation(
+        self, turn: int, began: tuple[datetime, State], cleared_at: datetime | None
+    ) -> Violation:
+        after = self._timeline.at(cleared_at) if cleared_at else None
+        superseded = after is not None and after["status"] == "merged"
+        return Violation(self._run, turn, began[0], cleared_at, superseded, began[1])
+
+    def looks(self) -> Iterator[datetime]:
+        """Later instants at which this clock may turn to violated by itself."""
+        if not self._open:
+            return
+        if self._run.due > self._now:
+            yield self._run.due
+        elif (state := self._timeline.at(self._now)) is not None:
+            waits = self._waits_for(self._now, state)
+            if waits is not None:
+                yield waits
