@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from libs.common.clock import Clock
 from libs.common.db.database import Database
+from services.reporting.app.streams import Streams
 from services.reporting.app.tokens import Tokens
 
 
@@ -14,3 +15,4 @@ class ReportingState:
     database: Database
     clock: Clock
     tokens: Tokens
+    streams: Streams

@@ -41,5 +41,4 @@ UNBUILT: tuple[tuple[str, str, str], ...] = (
     ("GET", "/v1/fx-rates", "metrics:read"),
     ("PUT", "/v1/fiscal-calendar", "config:write"),
     ("GET", "/v1/fiscal-calendar", "metrics:read"),
-    ("GET", "/v1/stream", "deals:read"),
 )

@@ -19,6 +19,7 @@ from services.reporting.entrypoints.definitions import router as definitions_rou
 from services.reporting.entrypoints.drill import router as drill_router
 from services.reporting.entrypoints.query import cohort, common
 from services.reporting.entrypoints.reading import read
+from services.reporting.entrypoints.stream import router as stream_router
 from services.reporting.entrypoints.unbuilt import router as unbuilt_router
 
 Reader = Annotated[Principal, Depends(require("metrics:read"))]
@@ -75,4 +76,4 @@ async def get_snapshot(
     return await read(request, principal, asked, answer)
 
 
-routers = (funnel, drill_router, definitions_router, unbuilt_router)
+routers = (funnel, drill_router, definitions_router, stream_router, unbuilt_router)
