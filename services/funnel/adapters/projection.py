@@ -14,7 +14,11 @@ _ACCEPTED = """SELECT (SELECT min(oldest_unappended) FROM ingest_api.acceptance_
 _FOLDED = """SELECT partition, next_offset, log_time FROM funnel.positions
     WHERE reader_group = $1 AND topic = $2 AND topic_id = $3"""
 _HELD = """SELECT
-    (SELECT count(*)::int FROM funnel.refold_queue WHERE tenant_id = $1),
+    (SELECT count(*)::int FROM funnel.refold_queue WHERE tenant_id = $1)
+        + (SELECT count(*)::int FROM funnel.deals d
+            JOIN funnel.generations g ON g.tenant_id = d.tenant_id AND g.current = d.generation
+            JOIN alerts_api.clock_v1 c ON c.tenant_id = d.tenant_id
+            WHERE d.tenant_id = $1 AND d.wake_at <= c.now),
     COALESCE((SELECT current FROM funnel.generations WHERE tenant_id = $1), 1),
     (SELECT watermark FROM funnel.watermarks WHERE name = 'deals')"""
 

@@ -2,13 +2,16 @@
 
 from collections import defaultdict
 from collections.abc import Collection
+from datetime import datetime
 from typing import Any
 
 import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.funnel.app.deal_question import TenantTime
 from services.funnel.app.model import Catalogue, Tenant
+from services.funnel.app.projector import SKEW
 from services.funnel.domain.inputs import Pipelines, PipelineVersion
 
 
@@ -30,8 +33,10 @@ async def hold_tenants(conn: Any, tenant_ids: Collection[str]) -> dict[str, Tena
 
 async def _held(conn: Any, ids: Collection[str]) -> dict[str, Tenant]:
     rows = await conn.fetch(
-        """SELECT g.tenant_id, t.currency, g.current, g.building
+        """SELECT g.tenant_id, t.currency, g.current, g.building,
+            CASE WHEN t.sandbox THEN COALESCE(c.now, 'epoch') END
         FROM funnel.generations g JOIN ingest_api.tenants_all_v1 t USING (tenant_id)
+        LEFT JOIN alerts_api.clock_all_v1 c USING (tenant_id)
         WHERE g.tenant_id = ANY($1) ORDER BY g.tenant_id FOR SHARE OF g""",
         ids,
     )
@@ -66,13 +71,16 @@ async def count_changes(conn: Any, tenant_ids: Collection[str], writer: str) -> 
     )
 
 
-_ZONE = text("SELECT timezone FROM ingest_api.tenants_v1")
+_TIME = text(
+    """SELECT t.timezone, CASE WHEN t.sandbox THEN COALESCE(c.now, 'epoch') END
+    FROM ingest_api.tenants_v1 t LEFT JOIN alerts_api.clock_v1 c ON c.tenant_id = t.tenant_id"""
+)
 
 
-async def zone_of(tx: AsyncConnection) -> str:
-    """The time zone of the transaction's own tenant."""
-    zone: str = (await tx.execute(_ZONE)).scalar_one()
-    return zone
+async def time_of(tx: AsyncConnection, real: datetime) -> TenantTime:
+    """What time it is for the transaction's own tenant, given the real time."""
+    zone, clock = (await tx.execute(_TIME)).one()
+    return TenantTime(zone, clock, clock) if clock else TenantTime(zone, real, real + SKEW)
 
 
 async def catalogue_of(conn: Any, tenant_id: str) -> tuple[str, Catalogue]:

@@ -44,7 +44,9 @@ class PostgresWatermarks:
         found: datetime | None = await (await self._conn()).fetchval(
             """SELECT d.wake_at FROM funnel.deals d
             JOIN funnel.generations g ON g.tenant_id = d.tenant_id AND g.current = d.generation
-            WHERE d.wake_at <= $1 ORDER BY d.wake_at LIMIT 1""",
+            WHERE d.wake_at <= $1 AND d.tenant_id NOT IN (
+                SELECT tenant_id FROM ingest_api.tenants_all_v1 WHERE sandbox)
+            ORDER BY d.wake_at LIMIT 1""",
             now,
         )
         return found

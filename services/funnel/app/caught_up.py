@@ -19,7 +19,8 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Projected:
-    """What is folded; read it after the log's ends. `waiting` counts the tenant's refolds."""
+    """What is folded; read it after the log's ends. `waiting` counts the tenant's refolds,
+    and a sandbox's deals with something due by its clock that no record has told yet."""
 
     folded: Mapping[int, Folded]
     waiting: int

@@ -26,6 +26,15 @@ NOW_ONLY = {"last_event_at": "timestamptz", "last_activity_at": "timestamptz"}
 
 
 @dataclass(frozen=True, slots=True)
+class TenantTime:
+    """A tenant's zone, its now, and up to when events show: a source's clock may be a bit ahead."""
+
+    zone: str
+    now: datetime
+    shown_to: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class At:
     """The two times of a read; neither means the present as it is kept."""
 
@@ -55,12 +64,9 @@ class DealQuestion:
     measured_at: datetime | None = None
     """Up to when `idle` and `in_stage` run; known once the question is settled."""
 
-    def settled(self, now: datetime, skew: timedelta, zone: str) -> "DealQuestion":
-        """The question with its ranges as instants, and with its `valid_at` if it has a past.
-
-        What lies ahead by less than `skew` is part of the present, as in the rows that are kept.
-        """
-        calendar = Calendar(ZoneInfo(zone))
+    def settled(self, time: TenantTime) -> "DealQuestion":
+        """The question with its ranges as instants, and with its `valid_at` if it has a past."""
+        calendar = Calendar(ZoneInfo(time.zone))
         within: dict[str, Any] = {
             name: at if isinstance(at, datetime) else calendar.midnight(at)
             for name, at in self.ranges.items()
@@ -69,6 +75,6 @@ class DealQuestion:
             self,
             filters=replace(self.filters, **within),
             ranges={},
-            at=self.at if self.at.present else self.at.settled(now + skew),
-            measured_at=self.at.valid_at or now,
+            at=self.at if self.at.present else self.at.settled(time.shown_to),
+            measured_at=self.at.valid_at or time.now,
         )

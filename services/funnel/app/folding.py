@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from services.funnel.app.model import (
     Cause,
@@ -48,19 +49,27 @@ class GroupRows:
     rows: Mapping[tuple[int, str], StoredRows] = field(default_factory=dict)
 
 
+class Head(NamedTuple):
+    """Where a deal stands: the version that was told, what lies ahead, all of its events folded."""
+
+    version: int
+    wake_at: datetime | None
+    accumulator: Accumulator
+
+
 def fold_at_head(
-    tenant: Tenant,
-    inputs: Inputs,
-    head: tuple[int, Accumulator] | None,
-    new: Sequence[Kept],
-    now: datetime,
+    tenant: Tenant, inputs: Inputs, head: Head | None, new: Sequence[Kept], now: datetime
 ) -> Outcome | None:
     """Fold sorted `new` events on top of a deal that stands alone; `None` asks for a refold.
 
-    `head` is the deal's version and accumulator, `None` for a deal of which nothing is stored.
+    `head` is `None` for a deal of which nothing is stored.
     """
+    if new[0].event.occurred_at > now:
+        return _fold_ahead(tenant, inputs, head, new, now)
+    if head is not None and head.wake_at is not None:
+        return None
     tenant_id, deal_id = new[0].deal
-    version, acc = head or (0, None)
+    version, acc = (head.version, head.accumulator) if head else (0, None)
     told = None if acc is None else deal_state(acc.deal, acc.facts())
     publisher = Publisher(tenant_id, deal_id, version, told)
     steps: list[Advance] = []
@@ -86,6 +95,35 @@ def fold_at_head(
     return Outcome((write,), changes)
 
 
+def _fold_ahead(
+    tenant: Tenant, inputs: Inputs, head: Head | None, new: Sequence[Kept], now: datetime
+) -> Outcome | None:
+    """History of a deal that lies ahead as a whole, as in a sandbox before its clock is moved."""
+    if head is not None and (head.version or head.wake_at is None or head.wake_at <= now):
+        return None
+    tenant_id, deal_id = new[0].deal
+    acc = head.accumulator if head else None
+    steps: list[Advance] = []
+    for kept in new:
+        acc, step = _step(acc, kept.event, inputs, kept.event.occurred_at)
+        if acc is None or step is None:
+            return None
+        steps.append(step)
+    write = DealWrite(
+        tenant_id,
+        tenant.current,
+        deal_id,
+        None,
+        0,
+        head.wake_at if head else new[0].event.occurred_at,
+        acc,
+        joined([step.visits for step in steps]),
+        joined([step.spans for step in steps]),
+        fresh=head is None,
+    )
+    return Outcome((write,), ())
+
+
 def _step(
     acc: Accumulator | None, event: FoldEvent, inputs: Inputs, now: datetime
 ) -> tuple[Accumulator | None, Advance | None]:
@@ -108,7 +146,7 @@ def refold(
     projections = project([kept.event for kept in events], inputs, now)
     publishers = tell(
         inputs,
-        _publishers(tenant, stored, events),
+        _publishers(tenant, stored, events, told_once=tenant.clock is not None and not new),
         [kept.event for kept in events],
         _news(inputs, stored, events, new, residues, now),
         now,
@@ -125,12 +163,19 @@ def refold(
     return Outcome(writes, changes, _conflicts(events, new))
 
 
-def _publishers(tenant: Tenant, stored: GroupRows, events: Sequence[Kept]) -> dict[str, Publisher]:
+def _publishers(
+    tenant: Tenant, stored: GroupRows, events: Sequence[Kept], told_once: bool
+) -> dict[str, Publisher]:
+    """`told_once`: what a sandbox's clock has passed makes one record."""
     deals = {kept.event.subject for kept in events} | _merged(events) | set(stored.deals)
     versions = {deal_id: deal.version for deal_id, deal in stored.deals.items()}
     return {
         deal_id: Publisher(
-            tenant.tenant_id, deal_id, versions.get(deal_id, 0), stored.states.get(deal_id)
+            tenant.tenant_id,
+            deal_id,
+            versions.get(deal_id, 0),
+            stored.states.get(deal_id),
+            told_once,
         )
         for deal_id in deals
     }

@@ -76,12 +76,20 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """The part of a tenant that the fold depends on; `building` is a rebuild's generation."""
+    """The part of a tenant that the fold depends on; `building` is a rebuild's generation.
+
+    `clock` is a sandbox's own time; real tenants have none.
+    """
 
     tenant_id: str
     currency: str
     current: int
     building: int | None
+    clock: datetime | None = None
+
+    def now(self, real: datetime) -> datetime:
+        """Up to when events show, given what that is for real tenants."""
+        return self.clock or real
 
     @property
     def generations(self) -> tuple[int, ...]:

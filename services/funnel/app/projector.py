@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from libs.common import metrics
-from services.funnel.app.folding import GroupRows, Outcome, fold_at_head, refold
+from services.funnel.app.folding import GroupRows, Head, Outcome, fold_at_head, refold
 from services.funnel.app.locking import Group, locked
 from services.funnel.app.model import Catalogue, DealKey, Kept, RefKey, Tenant
 from services.funnel.app.ports import Store
 from services.funnel.app.records import deal_rows
 from services.funnel.app.work import Work
-from services.funnel.domain.accumulator import Accumulator, load
+from services.funnel.domain.accumulator import load
 from services.funnel.domain.inputs import Inputs
 from services.funnel.domain.model import FoldEvent, Ref
 from services.funnel.domain.project import refs_of
@@ -21,7 +21,7 @@ from services.funnel.domain.routing import named_refs
 SKEW = timedelta(seconds=60)
 """How far ahead of our clock a source's may be before its events count as lying ahead."""
 
-Head = tuple[int, Accumulator] | None
+Heads = Mapping[int, Head | None]
 Context = Mapping[str, Mapping[Ref, Sequence[FoldEvent]]]
 
 
@@ -38,6 +38,8 @@ class Projector:
         if not work.deals:
             return ()
         groups = await locked(store, work)
+        if any(tenant.clock for tenant in tenants.values()):
+            tenants = await store.hold_tenants(tenants)  # clocks may have moved before we held
         catalogues = await store.catalogues({group.tenant_id for group in groups})
         folding = Folding(store, tenants, catalogues, now + SKEW)
         outcomes = await folding.fold(groups)
@@ -59,7 +61,7 @@ def _references(work: Work) -> set[tuple[RefKey, str]]:
 
 @dataclass(frozen=True, slots=True)
 class Folding:
-    """One transaction's folding; `now` includes the allowed skew."""
+    """One transaction's folding; `now` is that of real tenants, the allowed skew included."""
 
     store: Store
     tenants: Mapping[str, Tenant]
@@ -85,39 +87,45 @@ class Folding:
         building = self.tenants[group.tenant_id].building is not None
         return len(group.members) == 1 and bool(group.new) and not group.residues and not building
 
-    def _head(self, group: Group) -> Head:
-        """The deal's version and accumulator; `None` if none is stored or it cannot be used."""
+    def now_of(self, tenant_id: str) -> datetime:
+        """Up to when a tenant's events show."""
+        return self.tenants[tenant_id].now(self.now)
+
+    def _head(self, group: Group) -> Head | None:
+        """Where the deal stands; `None` if nothing is stored or it cannot be used."""
         stored = group.stored.get(group.members[0])
         if stored is None or stored.accumulator is None:
             return None
         inputs = self._inputs(group, {})
         known = inputs.pipelines.as_known(None)
         acc = load(stored.accumulator, known, inputs.currency)
-        return None if acc is None else (stored.version, acc)
+        return None if acc is None else Head(stored.version, stored.wake_at, acc)
 
-    def _head_refs(self, groups: Sequence[Group], heads: Mapping[int, Head]) -> set[RefKey]:
+    def _head_refs(self, groups: Sequence[Group], heads: Heads) -> set[RefKey]:
         refs: set[RefKey] = set()
         for group in groups:
             if id(group) in heads:
                 head = heads[id(group)]
                 named = {ref for kept in group.new for ref in named_refs(kept.event)}
-                held = head[1].context.keys() if head else ()
+                held = head.accumulator.context.keys() if head else ()
                 refs.update((group.tenant_id, *ref) for ref in named.union(held))
         return refs
 
-    def _advance(self, group: Group, heads: Mapping[int, Head], context: Context) -> Outcome | None:
+    def _advance(self, group: Group, heads: Heads, context: Context) -> Outcome | None:
         head = heads.get(id(group))
         if id(group) not in heads or (head is None and group.stored):
             return None
         tenant, inputs = self.tenants[group.tenant_id], self._inputs(group, context)
-        return fold_at_head(tenant, inputs, head, group.new, self.now)
+        return fold_at_head(tenant, inputs, head, group.new, self.now_of(group.tenant_id))
 
     async def _refold(self, groups: Sequence[Group]) -> list[Outcome]:
         outcomes = []
         async for group, stored, events, inputs in self.loaded(groups):
             tenant = self.tenants[group.tenant_id]
             outcomes.append(
-                refold(tenant, inputs, stored, events, group.new, self.now, group.residues)
+                refold(
+                    tenant, inputs, stored, events, group.new, tenant.now(self.now), group.residues
+                )
             )
         return outcomes
 

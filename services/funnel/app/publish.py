@@ -10,18 +10,22 @@ from services.funnel.domain.model import DealState
 
 @dataclass(slots=True)
 class Publisher:
-    """Numbers one deal's records; each starts from the state that the one before it told."""
+    """Numbers one deal's records; each starts from the state that the one before it told.
+
+    `told_once` makes one record of all causes, as if they were backfilled.
+    """
 
     tenant_id: str
     deal_id: str
     version: int
     told: DealState | None
+    told_once: bool = False
     changes: list[Change] = field(default_factory=list)
     _held: tuple[DealState, Cause, datetime | None] | None = None
 
     def take(self, state: DealState, cause: Cause, corrected_from: datetime | None = None) -> None:
         """The deal is now `state`; backfilled causes wait for the last one of the batch."""
-        if cause.origin == "live":
+        if cause.origin == "live" and not self.told_once:
             self.flush()
             self._tell(state, cause, corrected_from)
             return

@@ -170,7 +170,7 @@ class Rebuilds:
         writes: list[DealWrite] = []
         found: list[Difference] = []
         async for _, stored, events, inputs in folding.loaded(groups):
-            as_of = _as_of(stored, folding.now)
+            as_of = _as_of(stored, folding.now_of(tenant.tenant_id))
             projections = project([kept.event for kept in events], inputs, as_of)
             writes += [_shadow(tenant, rebuild, stored, p) for p in projections.values()]
             found += _differences(tenant, stored, projections, set(deals))

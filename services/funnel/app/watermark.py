@@ -57,7 +57,10 @@ class WatermarkStore(Protocol):
         ...
 
     async def oldest_due(self, now: datetime) -> datetime | None:
-        """The oldest event that lay ahead, is due at `now`, and that no record has told yet."""
+        """The oldest event that lay ahead, is due at `now`, and that no record has told yet.
+
+        Sandboxes are left out: the watermark is of real time.
+        """
         ...
 
     async def watermark(self) -> datetime | None: ...

@@ -4,14 +4,15 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request, Response
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common.measures.scope import Instants as Scope
 from libs.common.web.errors import NotFound
 from libs.common.web.pages import Limit
 from services.funnel.adapters import context_reads
 from services.funnel.adapters.context_reads import Entity
+from services.funnel.adapters.tenants import time_of
 from services.funnel.app.deal_question import At
-from services.funnel.app.projector import SKEW
 from services.funnel.entrypoints import models
 from services.funnel.entrypoints.answers import json_answer
 from services.funnel.entrypoints.deals import Cursor, Instants, Reader
@@ -38,7 +39,7 @@ def _list(kind: str) -> Endpoint:
         cursors, fingerprint = request.app.state.cursors, f"{kind} {at}"
         after = str(cursors.open(cursor, fingerprint)[0]) if cursor else ""
         async with funnel.database.for_tenant(tenant, snapshot=True) as tx:
-            scope = _scope(request, at)
+            scope = await _scope(request, tx, at)
             found = await context_reads.page(tx, tenant, kind, scope, after, limit + 1)
         more = len(found) > limit
         following = cursors.seal([found[limit - 1].id], fingerprint) if more else None
@@ -55,7 +56,8 @@ def _read(kind: str) -> Endpoint:
     ) -> Response:
         funnel, tenant = funnel_of(request), principal.tenant_id
         async with funnel.database.for_tenant(tenant, snapshot=True) as tx:
-            found = await context_reads.one(tx, tenant, kind, _scope(request, at), entity_id)
+            scope = await _scope(request, tx, at)
+            found = await context_reads.one(tx, tenant, kind, scope, entity_id)
         if found is None:
             raise NotFound(f"no such {kind}")
         return json_answer(_shown(kind, found))
@@ -64,9 +66,9 @@ def _read(kind: str) -> Endpoint:
     return entity
 
 
-def _scope(request: Request, at: At) -> Scope:
-    valid_at = at.valid_at or funnel_of(request).clock.now() + SKEW
-    return Scope(valid_at, at.known_at)
+async def _scope(request: Request, tx: AsyncConnection, at: At) -> Scope:
+    time = await time_of(tx, funnel_of(request).clock.now())
+    return Scope(at.valid_at or time.shown_to, at.known_at)
 
 
 def _shown(kind: str, entity: Entity) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from libs.common.web.errors import NotFound
 from services.funnel.adapters import past
 from services.funnel.adapters.load import load_catalogue
 from services.funnel.adapters.stage_order import stage_order
+from services.funnel.adapters.tenants import time_of
 from services.funnel.app.model import Catalogue
-from services.funnel.app.projector import SKEW
 from services.funnel.domain.exits import StageOrder, shown_exit
 from services.funnel.domain.model import Visit
 from services.funnel.entrypoints.answers import json_answer
@@ -26,14 +26,15 @@ async def list_deal_stages(
     request: Request, principal: Reader, deal_id: DealId, at: Instants
 ) -> Response:
     """Every stay in a stage, in fold order; an open one counts up to `valid_at`."""
-    funnel, tenant, now = funnel_of(request), principal.tenant_id, funnel_of(request).clock.now()
+    funnel, tenant = funnel_of(request), principal.tenant_id
     async with funnel.database.for_tenant(tenant, snapshot=True) as tx:
-        fold = await past.fold_of(tx, tenant, [deal_id], at.settled(now + SKEW))
+        time = await time_of(tx, funnel.clock.now())
+        fold = await past.fold_of(tx, tenant, [deal_id], at.settled(time.shown_to))
         order, catalogue = await stage_order(tx, tenant), await load_catalogue(tx, tenant)
     if deal_id not in fold.deals:
         raise NotFound("no such deal")
     visits = fold.deals[deal_id].visible_visits()
-    until = at.valid_at or now
+    until = at.valid_at or time.now
     return json_answer({"visits": [_shown(v, until, order, catalogue) for v in visits]})
 
 

@@ -10,10 +10,9 @@ from libs.common.web.pages import Limit
 from services.funnel.adapters import deal_reads, past
 from services.funnel.adapters.deal_pages import deals_of
 from services.funnel.adapters.load import load_catalogue
-from services.funnel.adapters.tenants import zone_of
+from services.funnel.adapters.tenants import time_of
 from services.funnel.app.deal_question import At, DealQuestion
 from services.funnel.app.model import Catalogue
-from services.funnel.app.projector import SKEW
 from services.funnel.app.records import state_fields
 from services.funnel.domain.model import DealState
 from services.funnel.entrypoints.answers import json_answer
@@ -54,7 +53,7 @@ async def list_deals(
     cursors, fingerprint = request.app.state.cursors, _fingerprint(request)
     after = cursors.open(cursor, fingerprint) if cursor else None
     async with funnel.database.for_tenant(tenant, snapshot=True) as tx:
-        settled = asked.settled(funnel.clock.now(), SKEW, await zone_of(tx))
+        settled = asked.settled(await time_of(tx, funnel.clock.now()))
         found = await deals_of(tx, tenant, settled, after, limit + 1)
         catalogue = await load_catalogue(tx, tenant)
     more = len(found) > limit
@@ -71,7 +70,7 @@ async def read_deal(request: Request, principal: Reader, deal_id: DealId, at: In
         held = await deal_reads.present(tx, tenant, deal_id)
         state = held[0] if held else None
         if held and not at.present:
-            settled = at.settled(funnel.clock.now() + SKEW)
+            settled = at.settled((await time_of(tx, funnel.clock.now())).shown_to)
             state = (await past.states(tx, tenant, [deal_id], settled)).get(deal_id)
         catalogue = await load_catalogue(tx, tenant)
     if held is None or state is None:

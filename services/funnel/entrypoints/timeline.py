@@ -9,8 +9,8 @@ from fastapi import APIRouter, Request, Response
 from libs.common.web.errors import NotFound
 from libs.common.web.pages import Limit
 from services.funnel.adapters import past
+from services.funnel.adapters.tenants import time_of
 from services.funnel.app.deal_question import At
-from services.funnel.app.projector import SKEW
 from services.funnel.domain.model import FoldEvent, Order
 from services.funnel.domain.timeline import Change, Moment
 from services.funnel.entrypoints.answers import json_answer
@@ -41,8 +41,8 @@ async def list_timeline(
     funnel, tenant, cursors = funnel_of(request), principal.tenant_id, request.app.state.cursors
     fingerprint, now = f"timeline {deal_id} {at}", funnel.clock.now()
     after, asked = _opened(cursors.open(cursor, fingerprint)) if cursor else (None, at)
-    asked = asked.settled(now + SKEW)
     async with funnel.database.for_tenant(tenant, snapshot=True) as tx:
+        asked = asked.settled((await time_of(tx, now)).shown_to)
         moments = await past.timeline_of(tx, tenant, deal_id, asked)
     if not moments:
         raise NotFound("no such deal")

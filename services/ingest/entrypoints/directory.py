@@ -15,7 +15,7 @@ from libs.common.web.auth import (
 )
 from libs.common.web.commands import command, documented
 from libs.common.web.cursors import Cursors
-from libs.common.web.errors import Conflict, ErrorItem, Invalid, NotFound, NotSupportedYet
+from libs.common.web.errors import Conflict, ErrorItem, Invalid, NotFound
 from libs.common.web.pages import Limit
 from services.ingest.app.directory import IdTaken, KeyInfo, NewKeyRow, Tenant
 from services.ingest.entrypoints.schemas import CreateKey, CreateTenant
@@ -31,8 +31,6 @@ Anyone = Annotated[Principal, Depends(principal_of)]
 async def create_tenant(request: Request, operator: Operator) -> dict[str, Any]:
     """A tenant with its first admin key, which is shown this once."""
     wanted = await command(request, CreateTenant)
-    if wanted.sandbox:
-        raise NotSupportedYet("sandbox tenants are not supported yet")
     ingest = ingest_of(request)
     tenant, key = _tenant(wanted, ingest), new_key(ingest.pepper)
     admin = _row(ingest, tenant.tenant_id, key, CreateKey(name="admin", scopes=["admin"]))

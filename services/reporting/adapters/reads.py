@@ -16,7 +16,8 @@ from services.reporting.domain.facts import Pipeline, Stage, TenantFacts
 _FACTS = text(
     """SELECT t.tenant_id, t.timezone, t.currency, t.week_start, t.fiscal_year_start_month,
         COALESCE(c.counter, 0) AS counter, COALESCE(g.current, 1) AS generation,
-        COALESCE(p.versions, '') AS pipeline_versions, c.latest_known, k.now AS sandbox_now
+        COALESCE(p.versions, '') AS pipeline_versions, c.latest_known,
+        CASE WHEN t.sandbox THEN COALESCE(k.now, 'epoch') END AS sandbox_now
     FROM ingest_api.tenants_v1 t
     LEFT JOIN funnel_api.changes_v1 c ON c.tenant_id = t.tenant_id
     LEFT JOIN funnel_api.generations_v1 g ON g.tenant_id = t.tenant_id
