@@ -5,8 +5,8 @@ from libs.common.runtime import Resources, Service
 from services.reporting.adapters.stream_imports import EndedImports
 from services.reporting.adapters.stream_topics import make_topics
 from services.reporting.app.state import ReportingState
-from services.reporting.app.stream_connection import Means
 from services.reporting.app.stream_limits import Limits
+from services.reporting.app.stream_means import Means
 from services.reporting.app.stream_positions import Positions
 from services.reporting.app.streams import Streams
 from services.reporting.app.tokens import Tokens

@@ -3,14 +3,13 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from libs.common import metrics
-from libs.common.clock import Clock
 from libs.common.db.errors import is_transient
-from libs.common.eventlog.port import EventLog, LogError, LogUnavailable
+from libs.common.eventlog.port import LogError, LogUnavailable
 from services.reporting.app.stream_inbox import Inbox
-from services.reporting.app.stream_positions import Positions
+from services.reporting.app.stream_means import Means
 from services.reporting.app.stream_replay import Stretch
 from services.reporting.domain.stream import Event, Reason, comment, opening, resync, told
 from services.reporting.domain.stream_position import Place, Position
@@ -20,26 +19,8 @@ CHECK = 5.0
 """Seconds between looks at the credential and at the imports."""
 REPLAYED_WITHIN = 60.0
 """Seconds for a client to take what it missed: it holds one of the few places for that."""
-REPLAYS = 4
-ImportsEnded = Callable[[str], Awaitable[int]]
-"""How many imports of a tenant have ended so that no record of them is still to come."""
 Allowed = Callable[[], Awaitable[bool]]
 """Whether the client's credential still covers the stream."""
-
-
-@dataclass(frozen=True, slots=True)
-class Means:
-    """What all streams of a process share; `lifetime` and `pulse` in seconds."""
-
-    log: EventLog
-    positions: Positions
-    imports: ImportsEnded
-    clock: Clock
-    member: str
-    lifetime: float
-    pulse: float = 1.0
-    """How long a stream sleeps at most between looks at the clock."""
-    replays: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(REPLAYS))
 
 
 class Stream:

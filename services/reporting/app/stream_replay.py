@@ -3,10 +3,9 @@
 from collections.abc import AsyncGenerator, Collection
 from dataclasses import dataclass
 
-from libs.common import metrics
-from libs.common.contracts.errors import ContractViolation
 from libs.common.eventlog.port import EventLog, Partition, Reader, Record
-from services.reporting.domain.stream import Event, StreamTopic, event_of, tenant_of
+from services.reporting.app.stream_audience import readable
+from services.reporting.domain.stream import Event, StreamTopic, tenant_of
 from services.reporting.domain.stream_position import Place
 
 BATCH, WAIT = 500, 1.0
@@ -55,11 +54,7 @@ class Stretch:
     def _event(self, record: Record, tenant_id: str) -> Event | None:
         if record.offset >= self.until.at(record.partition) or tenant_of(record) != tenant_id:
             return None
-        try:
-            return event_of(record, self.topic.name)
-        except ContractViolation:
-            metrics.STREAM_UNREADABLE.labels(self.topic.name).inc()
-            return None
+        return readable(record, self.topic.name)
 
 
 async def _nothing(_: Collection[Partition]) -> None:

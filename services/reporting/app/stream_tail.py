@@ -1,8 +1,7 @@
 """One reader of a topic for all connections of a process, from the first of them on."""
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from contextlib import suppress
 from contextvars import Context
 
@@ -10,7 +9,6 @@ import structlog
 
 from libs.common import metrics
 from libs.common.clock import Clock
-from libs.common.contracts.errors import ContractViolation
 from libs.common.eventlog.port import (
     Assigned,
     EventLog,
@@ -22,8 +20,9 @@ from libs.common.eventlog.port import (
     TopicChanged,
 )
 from libs.common.retry import Backoff
+from services.reporting.app.stream_audience import Audience
 from services.reporting.app.stream_inbox import Inbox
-from services.reporting.domain.stream import StreamTopic, event_of, tenant_of
+from services.reporting.domain.stream import StreamTopic
 from services.reporting.domain.stream_position import Place
 
 BATCH, WAIT = 500, 1.0
@@ -43,7 +42,7 @@ class Tail:
     def __init__(self, log: EventLog, topic: StreamTopic, member: str, clock: Clock) -> None:
         self._log, self._topic, self._member, self._clock = log, topic, member, clock
         self._topic_id, self._offsets = "", list[int]()
-        self._inboxes: dict[str, set[Inbox]] = defaultdict(set)
+        self._audience = Audience(topic.name)
         self._opening = asyncio.Lock()
         self._reading: asyncio.Task[None] | None = None
         self._read_at = self._needed_at = self._looked_at = 0.0
@@ -61,7 +60,7 @@ class Tail:
                 await self._begin_at_end()
                 self._read_at = self._needed_at = self._looked_at = self._clock.monotonic()
                 self._reading = self._begun()
-            self._inboxes[tenant_id].add(inbox)
+            self._audience.add(tenant_id, inbox)
             return self.place
 
     def _begun(self) -> asyncio.Task[None]:
@@ -70,9 +69,7 @@ class Tail:
         return asyncio.create_task(self._run(), name=name, context=Context())
 
     def leave(self, tenant_id: str, inbox: Inbox) -> None:
-        self._inboxes[tenant_id].discard(inbox)
-        if not self._inboxes[tenant_id]:
-            del self._inboxes[tenant_id]
+        self._audience.remove(tenant_id, inbox)
 
     async def stop(self) -> None:
         if self._reading is not None:
@@ -99,7 +96,7 @@ class Tail:
 
     def _is_needed(self) -> bool:
         now = self._clock.monotonic()
-        if self._inboxes:
+        if self._audience:
             self._needed_at = now
         return now - self._needed_at < LINGER
 
@@ -136,24 +133,11 @@ class Tail:
         self._read_at = self._clock.monotonic()
         for record in records:
             if record.offset >= self._offsets[record.partition]:  # a repeat is passed over
-                self._deliver(record)
+                self._audience.hand(record)
                 self._offsets[record.partition] = record.offset + 1
         behind = max((self._clock.now() - r.appended_at for r in records), default=None)
         seconds = 0.0 if behind is None else max(0.0, behind.total_seconds())
         metrics.STREAM_LAG_SECONDS.labels(self._topic.name).set(seconds)
-
-    def _deliver(self, record: Record) -> None:
-        inboxes = self._inboxes.get(tenant_of(record) or "")
-        if not inboxes:
-            return
-        try:
-            event = event_of(record, self._topic.name)
-        except ContractViolation:
-            metrics.STREAM_UNREADABLE.labels(self._topic.name).inc()
-            return
-        if event is not None:
-            for inbox in inboxes:
-                inbox.put(event)
 
     async def _start_over(self, why: LogError) -> None:
         """Go on from the end; what is between is lost to everybody."""
@@ -162,13 +146,8 @@ class Tail:
             await self._begin_at_end()
         except LogError as error:
             return await self._pause(repr(error))
-        for inbox in self._all():
-            inbox.lose("history_gone")
+        self._audience.lose("history_gone")
         return None
-
-    def _all(self) -> Iterator[Inbox]:
-        for inboxes in self._inboxes.values():
-            yield from inboxes
 
     async def _pause(self, why: str) -> None:
         away = self._clock.monotonic() - self._read_at

@@ -4,9 +4,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from services.reporting.app.stream_connection import Allowed, Means, Stream
+from services.reporting.app.stream_connection import Allowed, Stream
 from services.reporting.app.stream_inbox import Inbox
 from services.reporting.app.stream_limits import Limits
+from services.reporting.app.stream_means import Means
 from services.reporting.app.stream_replay import Stretch
 from services.reporting.app.stream_tail import Tail
 from services.reporting.domain.stream import STREAMED, Reason, StreamTopic

@@ -1,33 +1,27 @@
 """`GET /v1/stream`: what changes, as server-sent events."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Annotated, Any
 
-import structlog
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import StreamingResponse
-from starlette.types import Message, Receive, Scope, Send
 
 from libs.common.eventlog.port import LogError
 from libs.common.web.auth import Authenticator, Principal, principal_of
 from libs.common.web.errors import AppError, ErrorItem, Forbidden, Invalid, TooMany, Unavailable
 from libs.common.web.query import refused
-from libs.common.web.stopping import stopping_of
 from services.reporting.app.state import ReportingState
-from services.reporting.app.stream_connection import Allowed, Stream
+from services.reporting.app.stream_connection import Allowed
 from services.reporting.app.stream_limits import ProcessIsFull, TenantIsFull
 from services.reporting.app.stream_positions import BadPosition
 from services.reporting.app.streams import Asked
 from services.reporting.domain.stream import StreamTopic, chosen
+from services.reporting.entrypoints.stream_answer import EventStream
 
-TAKEN_WITHIN = 30.0
-"""Seconds that a client may take no byte; then the connection is given up."""
 VERIFIED = timedelta(seconds=20)
 """How old a look at the credential may be: with the time between looks, below 30 s."""
-HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 ANSWER: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Events until the client or the server ends the stream.",
@@ -35,41 +29,6 @@ ANSWER: dict[int | str, dict[str, Any]] = {
     }
 }
 router = APIRouter()
-_log = structlog.get_logger()
-
-
-class EventStream(StreamingResponse):
-    """Sends a stream, and leaves it whatever ends the sending."""
-
-    media_type = "text/event-stream"
-
-    def __init__(self, stream: Stream, opened: AsyncExitStack) -> None:
-        self._chunks = stream.chunks()
-        super().__init__(self._chunks, headers=HEADERS)
-        self._stream, self._opened = stream, opened
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        closing = asyncio.create_task(self._close_with(stopping_of(scope)))
-        try:
-            await super().__call__(scope, receive, _in_time(send))
-        except TimeoutError:
-            _log.info("stream_given_up", seconds=TAKEN_WITHIN)
-        finally:
-            closing.cancel()
-            await self._chunks.aclose()
-            await self._opened.aclose()
-
-    async def _close_with(self, stopping: asyncio.Event) -> None:
-        await stopping.wait()
-        self._stream.inbox.close()
-
-
-def _in_time(send: Send) -> Send:
-    async def sent(message: Message) -> None:
-        async with asyncio.timeout(TAKEN_WITHIN):
-            await send(message)
-
-    return sent
 
 
 def asked_topics(

@@ -10,6 +10,7 @@ from libs.common.contracts.topics import ALERT_EVENTS, DEALS
 from libs.common.eventlog.port import LogUnavailable, Partition
 from services.reporting.app.stream_inbox import MOST_EVENTS
 from services.reporting.app.stream_limits import Limits
+from services.reporting.domain.stream_position import Place, Position
 from tests.integration.reporting.conftest import Reporting
 from tests.integration.reporting.listening import Station, on_air, until
 
@@ -176,6 +177,41 @@ async def test_a_slow_reader_is_told_to_resync(station: Station) -> None:
         assert resync.json == {"reason": "slow_reader"}
         await station.tell("mine", "D-after")
         await slow.until(lambda told: told.event != "resync" and told.subject == "D-after")
+
+
+async def test_a_client_that_takes_nothing_is_cut_off(
+    station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.reporting.entrypoints.stream_answer.TAKEN_WITHIN", 0.2)
+    large = b'{"text":"' + b"x" * 100_000 + b'"}'
+    async with station.listen("mine") as stuck:
+        await stuck.next()
+        await station.until_open(1)
+        telling = asyncio.create_task(tell_on(station, large))  # until the sockets are full
+        await station.until_open(0)
+        telling.cancel()
+
+
+async def tell_on(station: Station, value: bytes) -> None:
+    while True:
+        await station.tell("mine", *(f"D-{n}" for n in range(20)), value=value)
+        await asyncio.sleep(0.01)
+
+
+async def test_what_another_process_has_told_already_is_not_told_again(station: Station) -> None:
+    """Its tail was further on than ours when the client came over."""
+    async with station.listen("mine") as listener:
+        await listener.next()
+        station.log.fail_reads += [LogUnavailable("gone")] * 3  # ours stands still for a while
+        await until(lambda: len(station.log.fail_reads) < 3)
+        await station.tell("mine", "D-1", "D-2")
+        now = await station.log.ends(DEALS)
+        place = Place(await station.log.topic_id(DEALS), tuple(now[p].end for p in sorted(now)))
+        ahead = station.state.streams.means.positions.seal("mine", Position({"deals": place}, 0))
+        async with station.listen("mine", since=ahead) as further:
+            assert await listener.subjects(2) == ["D-1", "D-2"]
+            await station.tell("mine", "D-3")
+            assert await further.subjects(1) == ["D-3"]
 
 
 async def finish_import(station: Station, *, dry_run: bool = False) -> None:

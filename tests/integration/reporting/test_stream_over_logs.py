@@ -12,8 +12,8 @@ from libs.common.clock import SystemClock
 from libs.common.contracts.topics import DEALS
 from libs.common.eventlog.factory import open_log
 from libs.common.eventlog.port import EventLog, TopicConfig
-from services.reporting.app.stream_connection import Means
 from services.reporting.app.stream_limits import Limits
+from services.reporting.app.stream_means import Means
 from services.reporting.app.stream_positions import Positions
 from services.reporting.app.streams import Asked, Streams
 from services.reporting.domain.stream import STREAMED, StreamTopic
