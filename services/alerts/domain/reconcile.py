@@ -74,12 +74,19 @@ class Reconciliation:
         self._rule, self._held, self._judged = rule, held, judged
         self._moment, self._describe = moment, describe
         self._by_key = {found.key: found for found in judged.violations}
-        known = {row.key for row in held.rows}
+        self._rows = [row for row in held.rows if not self._set_aside(row)]
+        known = {row.key for row in self._rows}
         self._free = [found for found in judged.violations if found.key not in known]
         self._episodes, self._skipped = held.episodes, 0
 
+    def _set_aside(self, row: Alert) -> bool:
+        """Whether a change of the rule, not of the facts, ended it: its clock is free again."""
+        found = self._by_key.get(row.key)
+        pinned, ended = row.rule_version != self._rule.version, row.resolution == "superseded"
+        return pinned and ended and not (found is not None and found.superseded)
+
     def outcome(self, new_id: NewId) -> Outcome:
-        told = [record for row in self._held.rows for record in self._known(row)]
+        told = [record for row in self._rows for record in self._known(row)]
         told += [record for found in self._free for record in self._raised(found, new_id)]
         return Outcome(sorted(told, key=lambda record: record.at), self._skipped)
 

@@ -46,7 +46,7 @@ TABLES = (
     _ALERT,
     """CREATE UNIQUE INDEX alerts_episode ON alerts.alerts
         (tenant_id, rule_id, subject_kind, subject_id, start_source, start_event_id, turn)
-        WHERE resolution IS DISTINCT FROM 'retracted'""",
+        WHERE resolution IS NULL OR resolution IN ('cleared', 'manual')""",
     """CREATE INDEX alerts_subject
         ON alerts.alerts (tenant_id, subject_kind, subject_id, rule_id, episode)""",
     "CREATE INDEX alerts_started ON alerts.alerts (tenant_id, started_at, alert_id)",
