@@ -146,7 +146,7 @@ class Stream:
                     async for event in events:
                         if await self._is_given_up():
                             return
-                        if event is not None:
+                        if event is not None and not self._position.passed(event):
                             yield self._event(event)
                         elif self._is_due(self._told_at, HEARTBEAT):
                             yield self._heartbeat()

@@ -121,6 +121,24 @@ async def test_a_client_resumes_without_gap_or_repeat(station: Station) -> None:
     }
 
 
+async def test_what_the_log_delivers_twice_is_told_once(
+    station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.reporting.app.stream_replay.BATCH", 1)
+    async with station.listen("mine") as listener:
+        await station.tell("mine", "D-1", "D-2", partition=0)
+        assert await listener.subjects(2) == ["D-1", "D-2"]
+        station.log.repeat_next = True  # met by the reader of what was missed
+        async with station.listen("mine", since=listener.told[0].id) as again:
+            assert await again.subjects(2) == ["D-1", "D-2"]
+            station.log.repeat_next = True  # met by the tail
+            await station.tell("mine", "D-3", partition=0)
+            await until(lambda: not station.log.repeat_next)
+            await station.tell("mine", "D-4", partition=0)
+            assert await again.subjects(2) == ["D-3", "D-4"]
+        assert await listener.subjects(2) == ["D-3", "D-4"]
+
+
 async def test_an_empty_last_event_id_is_none(station: Station) -> None:
     async with station.listen("mine", since="") as listener:
         await station.tell("mine", "D-1")
@@ -177,6 +195,10 @@ async def test_a_slow_reader_is_told_to_resync(station: Station) -> None:
         assert resync.json == {"reason": "slow_reader"}
         await station.tell("mine", "D-after")
         await slow.until(lambda told: told.event != "resync" and told.subject == "D-after")
+    last = max(n for n, told in enumerate(slow.told) if told.event == "resync")
+    after = [told.subject for told in slow.told[last + 1 :]]
+    async with station.listen("mine", since=slow.told[last].id) as again:
+        assert sorted(await again.subjects(len(after))) == sorted(after), "what was lost stays lost"
 
 
 async def test_a_client_that_takes_nothing_is_cut_off(
@@ -235,13 +257,14 @@ async def test_an_import_that_ended_is_told_once_after_its_last_record(station: 
     async with station.listen("mine") as listener, station.listen("theirs") as theirs:
         await listener.next()
         await finish_import(station)
-        await finish_import(station, dry_run=True)
         station.pass_by(16)
         assert (await listener.next()).comment == "heartbeat", "records may still come"
         await watermark(station)
         station.pass_by(6)
         resync = await listener.event()
         assert (resync.event, resync.json) == ("resync", {"reason": "import"})
+        await finish_import(station, dry_run=True)
+        await watermark(station)
         for _ in range(3):
             station.pass_by(16)
             assert (await listener.next()).comment == "heartbeat"
