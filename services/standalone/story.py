@@ -19,6 +19,7 @@ from services.standalone.demo import (
     until_folded,
 )
 from services.standalone.demo_plan import DemoPlan
+from services.standalone.demo_rules import define_rules, open_alerts
 from services.standalone.layout import read_private
 from services.standalone.settings import DemoSettings
 from services.standalone.simulator import history
@@ -54,10 +55,18 @@ class UpStory:
             key = await demo_key(operator, running.layout, partial(_renewed, running))
         async with Api(running.url, key) as api:
             kept = await self._seeded(running, api)
+            await define_rules(api)
+            alerts = await open_alerts(api)
             funnel = await conversion(api)
         file = str(running.layout.demo_key)
         return replace(
-            bare, demo_key_file=file, demo_key=key, kept=kept, pipeline_id=FUNNEL, funnel=funnel
+            bare,
+            demo_key_file=file,
+            demo_key=key,
+            kept=kept,
+            pipeline_id=FUNNEL,
+            funnel=funnel,
+            alerts=alerts,
         )
 
     async def _seeded(self, running: Running, api: Api) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from services.standalone.demo_rules import OpenAlerts
 from services.standalone.layout import Layout
 
 COLUMNS = ("stage", "reached", "of first", "95 % interval", "of previous", "target")
@@ -14,7 +15,7 @@ COLUMNS = ("stage", "reached", "of first", "95 % interval", "of previous", "targ
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Where Headway runs and what its demo tenant's funnel says; `funnel` is REST's answer."""
+    """Where Headway runs and what its demo says; `funnel` and `alerts` are the answers of REST."""
 
     url: str
     data_dir: str
@@ -24,6 +25,7 @@ class Summary:
     kept: bool
     pipeline_id: str | None
     funnel: Mapping[str, Any] | None
+    alerts: OpenAlerts | None = None
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -44,6 +46,8 @@ def show(console: Console, summary: Summary) -> None:
     _line(console, "demo data", "kept from an earlier start" if summary.kept else "new")
     console.print()
     _show_funnel(console, summary.funnel, str(summary.pipeline_id))
+    if summary.alerts is not None:
+        _show_alerts(console, summary.alerts)
     _show_calls(console, summary)
 
 
@@ -75,9 +79,26 @@ def _share(value: float | None) -> str:
     return "" if value is None else f"{value * 100:.1f} %"
 
 
+def _show_alerts(console: Console, alerts: OpenAlerts) -> None:
+    """How many are open, and why the newest are."""
+    counts = ", ".join(f"{count} {rule}" for rule, count in alerts.by_rule.items())
+    title = f"Open alerts: {counts}. The newest:"
+    table = Table("since", "severity", "rule", "deal", "reason", title=title, title_justify="left")
+    for alert in alerts.newest:
+        since = str(alert["started_at"])[:10]
+        deal, reason = str(alert["subject"]["id"]), str(alert["summary"] or "")
+        table.add_row(since, alert["severity"], alert["rule_id"], deal, reason)
+    console.print()
+    console.print(table)
+
+
 def _show_calls(console: Console, summary: Summary) -> None:
     """Calls that work when pasted."""
-    paths = ("v1/funnel/conversion?pipeline_id=b2b&interval=month", "v1/deals?status=open&limit=5")
+    paths = (
+        "v1/funnel/conversion?pipeline_id=b2b&interval=month",
+        "v1/deals?status=open&limit=5",
+        "v1/alerts?state=firing&limit=5",
+    )
     console.print("\n[bold]Try[/bold]", highlight=False)
     for path in paths:
         call = f"curl -sH 'Authorization: Bearer {summary.demo_key}' '{summary.url}/{path}'"

@@ -1,6 +1,7 @@
 """`alerts.rules`: every version of every rule."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -27,7 +28,11 @@ _STATUS = """SELECT
         WHERE e.tenant_id = $1 AND e.rule_id = $2 AND e.version = $3),
     (SELECT count(*) FROM alerts.alerts a WHERE a.tenant_id = $1 AND a.rule_id = $2
         AND a.state <> 'resolved'),
-    (SELECT row(s.marked) FROM alerts.sweeps s WHERE s.tenant_id = $1 AND s.rule_id = $2)"""
+    (SELECT count(*) FROM alerts.sweeps s WHERE s.tenant_id = $1 AND s.rule_id = $2)
+        + (SELECT count(*) FROM alerts.subjects p WHERE p.tenant_id = $1
+            AND p.pending_at IS NOT NULL)
+        + (SELECT count(*) FROM alerts.timers t WHERE t.tenant_id = $1 AND t.rule_id = $2
+            AND t.due_at <= $4)"""
 
 
 def _stored(row: Any) -> StoredRule:
@@ -73,6 +78,7 @@ async def insert(conn: Any, rule: StoredRule) -> None:
     )  # fmt: skip
 
 
-async def status(conn: Any, stored: StoredRule) -> Any:
-    """`(errors, open alerts, sweep)` of a rule; the first and the last are rows or `None`."""
-    return await conn.fetchrow(_STATUS, stored.tenant_id, stored.rule_id, stored.version)
+async def status(conn: Any, stored: StoredRule, now: datetime) -> Any:
+    """`(errors, open alerts, waiting)` of a rule: errors are a row or `None`, waiting is how much
+    there is still to be judged as of the tenant's now."""
+    return await conn.fetchrow(_STATUS, stored.tenant_id, stored.rule_id, stored.version, now)

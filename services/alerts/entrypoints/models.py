@@ -39,7 +39,7 @@ class RuleProblem(Shape):
 
 
 class RuleStatus(Shape):
-    """`judging`: deals are still being judged by the new version."""
+    """`judging`: how much waits to be judged; `null` where nothing does."""
 
     compiled: bool
     open_alerts: int

@@ -174,5 +174,5 @@ async def _answer(tx: AsyncConnection, key: tuple[str, str], status: int) -> Res
     found = await rules.one(conn, *key)
     if found is None or found.mode == "deleted":
         raise NotFound("no such rule")
-    body = shown(found, await rules.status(conn, found))
+    body = shown(found, await rules.status(conn, found, await _now(tx, key[0])))
     return json_answer(body, status, {"ETag": _etag(found)})

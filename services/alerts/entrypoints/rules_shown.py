@@ -24,13 +24,13 @@ def shown(rule: StoredRule, status: Any) -> dict[str, Any]:
 
     `cost` tells what it takes to judge one deal: expressions, and their characters.
     """
-    errors, open_alerts, sweep = status
+    errors, open_alerts, waiting = status
     sources = [rule.definition["scope"], *rule.definition["labels"].values()]
     return shown_version(rule) | {
         "status": {
             "compiled": True,
             "open_alerts": open_alerts,
-            "judging": None if sweep is None else {"deals_marked": sweep[0]},
+            "judging": {"waiting": waiting} if waiting else None,
             "errors": errors[0] if errors else 0,
             "last_error": _error(errors) if errors else None,
         },

@@ -43,7 +43,7 @@ def test_once_prints_the_funnel_and_a_second_start_keeps_the_data(tmp_path: Path
     data = tmp_path / "data"
     first = once(data)
     assert first.returncode == 0, first.stderr
-    for word in ("reach", "negotiation", "won", "valid_at", "known_at", "new"):
+    for word in ("reach", "negotiation", "won", "valid_at", "known_at", "new", "Open alerts"):
         assert word in first.stdout
     second = once(data)
     assert second.returncode == 0, second.stderr
@@ -68,6 +68,18 @@ def test_after_kill_9_the_same_two_instants_give_the_same_funnel(headway: Headwa
     assert headway.postgres.running_pid() == orphan
     with headway.client() as client:
         assert _numbers(client, as_of) == before
+
+
+def test_the_summary_shows_the_alerts_that_rest_shows(headway: Headway) -> None:
+    told = headway.start()["alerts"]
+    assert told["by_rule"].keys() == {"stalled", "idle", "first-call"}
+    assert sum(told["by_rule"].values()) >= len(told["newest"]) > 0
+    with headway.client() as client:
+        for alert in told["newest"]:
+            answer = client.get(f"/v1/alerts/{alert['id']}")
+            assert answer.status_code == 200, answer.text
+            assert answer.json()["started_at"] == alert["started_at"]
+            assert alert["summary"]
 
 
 def test_a_posted_event_shows_as_a_deal_and_sigterm_ends_everything(headway: Headway) -> None:
