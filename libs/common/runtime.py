@@ -19,6 +19,9 @@ Check = Callable[[], Awaitable[str | None]]
 """A readiness check: `None` when fine, else what is wrong."""
 
 
+STOPPING = (signal.SIGTERM, signal.SIGINT)
+
+
 class Worker(Protocol):
     """A long-running loop. `run` returns soon after `stop` is set, at a record boundary."""
 
@@ -55,6 +58,8 @@ class Service:
     routers: Sequence[APIRouter] = ()
     workers: Sequence[Worker] = ()
     readiness: Mapping[str, Check] = field(default_factory=dict)
+    warnings: Mapping[str, Check] = field(default_factory=dict)
+    """What `/readyz` tells of, although the service can do its work without it."""
     start: Callable[[], Awaitable[None]] | None = None
     stop: Callable[[], Awaitable[None]] | None = None
 
@@ -78,13 +83,17 @@ async def run_workers(workers: Sequence[Worker], stop: asyncio.Event) -> None:
             group.create_task(worker.run(stop), name=worker.name)
 
 
-def stop_on_signals(stop: asyncio.Event) -> None:
-    """SIGTERM and SIGINT set `stop`; a second one has its default effect."""
+def stop_on_signals(stop: asyncio.Event, stopping: Callable[[], object] | None = None) -> None:
+    """SIGTERM and SIGINT set `stop` and call `stopping`; a second one has its default effect."""
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _stop_once, loop, number, stop)
 
+    def stop_once() -> None:
+        for number in STOPPING:
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+        stop.set()
+        if stopping is not None:
+            stopping()
 
-def _stop_once(loop: asyncio.AbstractEventLoop, number: int, stop: asyncio.Event) -> None:
-    stop.set()
-    loop.remove_signal_handler(number)
+    for number in STOPPING:
+        loop.add_signal_handler(number, stop_once)

@@ -43,6 +43,10 @@ class CommonSettings(DatabaseSettings):
     egress_allow: str = ""
     secret_key: SecretStr = SecretStr("")
     """Keys of credentials and cursors derive from it; empty means `<data_dir>/secret-key`."""
+    drain_seconds: float = Field(default=0, ge=0, le=120)
+    """How long an API that was told to stop goes on answering, not ready, before it ends."""
+    stop_seconds: float = Field(default=20, gt=0, le=300)
+    """Within this a process that was told to stop has ended."""
     crash_point: str = ""
     """Tests of crashes only: the named point at which the process kills itself."""
     crash_report: Path = Path("crash-report")

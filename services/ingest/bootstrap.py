@@ -1,13 +1,12 @@
 """Wires ingest: pools, acceptance, imports, routers. Nothing happens at import."""
 
-import asyncio
-
 import structlog
 
 from libs.common.contracts.topics import CRM_EVENTS, TOPICS
 from libs.common.db.database import Database
 from libs.common.eventlog.port import LogError, TopicConfig
 from libs.common.runtime import Resources, Service
+from libs.common.web.checks import database_check, log_check
 from services.ingest.adapters.acceptance import SqlIndex
 from services.ingest.adapters.directory import Directory
 from services.ingest.adapters.import_files import ImportFiles
@@ -54,7 +53,8 @@ class _Wiring:
             state=state,
             routers=(events.router, imports.router, directory.router, later.router),
             workers=(state.imports,),
-            readiness={"log": self._log_answers},
+            readiness={"log": log_check(self._resources.log, made=True)},
+            warnings={"database": database_check(self._api)},
             start=self._start,
             stop=self._stop,
         )
@@ -102,11 +102,3 @@ class _Wiring:
         await self._heartbeat.stop()
         for database in (self._api, self._exports, self._worker):
             await database.close()
-
-    async def _log_answers(self) -> str | None:
-        try:
-            async with asyncio.timeout(1):
-                await self._resources.log.topic_id(CRM_EVENTS)
-        except (LogError, TimeoutError) as error:
-            return f"the event log does not answer: {error!r}"
-        return None

@@ -3,10 +3,13 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Generator
+from collections.abc import AsyncIterator, Callable, Generator
+from typing import Any, Literal
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from libs.common.web.stopping import telling
 
 GRACE = 10
 """Seconds that open requests have to finish."""
@@ -23,19 +26,31 @@ class PortTaken(Exception):
 
 
 async def serve(
-    app: FastAPI,
+    app: ASGIApp,
     host: str,
     port: int,
     stop: asyncio.Event,
     *,
     ready: Callable[[int], None] | None = None,
+    lifespan: Literal["on", "off"] = "on",
 ) -> None:
     """Serve until `stop`; `ready` is told the port once requests are taken.
 
     Signals stay the caller's. Raises `PortTaken`; what fails at start is raised as it is.
     """
-    listening = _listen(host, port)
-    server = _Server(_config(app), listening.getsockname()[1], ready)
+    await serve_on(_listen(host, port), app, stop, ready=ready, lifespan=lifespan)
+
+
+async def serve_on(
+    listening: socket.socket,
+    app: ASGIApp,
+    stop: asyncio.Event,
+    *,
+    ready: Callable[[int], None] | None = None,
+    lifespan: Literal["on", "off"] = "on",
+) -> None:
+    """The same on a socket that listens already; it is closed at the end."""
+    server = _Server(_config(telling(app, stop), lifespan), listening.getsockname()[1], ready)
     stopping = asyncio.create_task(_stop_with(server, stop))
     try:
         await server.serve(sockets=[listening])
@@ -46,12 +61,45 @@ async def serve(
         raise RuntimeError("the application did not start; the log says why")
 
 
-def _config(app: FastAPI) -> uvicorn.Config:
+class Port:
+    """A port that is being served; `close` lets open requests finish, and may be called twice."""
+
+    def __init__(self, number: int, server: asyncio.Task[None], halt: asyncio.Event) -> None:
+        self.number, self._server, self._halt = number, server, halt
+
+    async def close(self) -> None:
+        self._halt.set()
+        await self._server
+
+
+@contextlib.asynccontextmanager
+async def listening(app: ASGIApp, host: str, port: int, stop: asyncio.Event) -> AsyncIterator[Port]:
+    """`app` answers inside this context. Should the server fail, `stop` is set.
+
+    The application's lifespan is the caller's affair. Raises `PortTaken`.
+    """
+    halt = asyncio.Event()
+    bound: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    serving = serve(app, host, port, halt, ready=bound.set_result, lifespan="off")
+    server = asyncio.create_task(serving, name="server")
+    both: set[asyncio.Future[Any]] = {server, bound}
+    await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+    if server.done():
+        server.result()
+    opened = Port(await bound, server, halt)
+    server.add_done_callback(lambda _: stop.set())
+    try:
+        yield opened
+    finally:
+        await opened.close()
+
+
+def _config(app: ASGIApp, lifespan: Literal["on", "off"]) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         log_config=None,
         access_log=False,
-        lifespan="on",
+        lifespan=lifespan,
         server_header=False,
         timeout_graceful_shutdown=GRACE,
         timeout_keep_alive=30,

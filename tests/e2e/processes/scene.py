@@ -125,7 +125,7 @@ class Scene:
         """What a funnel to which nothing happens makes of the log."""
         with self.clone() as stack:
             since = self.since()
-            consumer = stack.start("funnel", "consumer")
+            consumer = stack.start("funnel", "worker")
             self.await_settled(stack)
             consumer.stop()
             return self.made(stack, since)

@@ -77,7 +77,7 @@ def run(world: World) -> Iterator[Run]:
     with scene.clone() as stack:
         since, sender = scene.since(), Sender()
         ingest = stack.start("ingest", "api").ready()
-        consumer = stack.start("funnel", "consumer").ready()
+        consumer = stack.start("funnel", "worker").ready()
         sending = scene.sending(ingest, sender)
         list(islice(sending, 8))
         yield Run(scene, stack, ingest, consumer, sender, sending)

@@ -24,14 +24,14 @@ def test_a_consumer_killed_mid_way_while_events_come_in(scene: Scene) -> None:
     with scene.clone() as stack:
         since, sender = scene.since(), Sender()
         ingest = stack.start("ingest", "api").ready()
-        consumer = stack.start("funnel", "consumer", HEADWAY_CRASH_POINT="loop.before_commit:3")
+        consumer = stack.start("funnel", "worker", HEADWAY_CRASH_POINT="loop.before_commit:3")
         consumer.ready()
         sending = scene.sending(ingest, sender)
         while consumer.exit_code is None and next(sending, sender) is None:
             pass
         assert consumer.wait() == -signal.SIGKILL
         assert stack.crashed_at() == ["loop.before_commit"]
-        again = stack.start("funnel", "consumer")
+        again = stack.start("funnel", "worker")
         for _ in sending:
             pass
         repeated = scene.repeat_some()
@@ -66,11 +66,11 @@ def test_a_consumer_killed_twice_at_each_crash_point(
     with scene.clone() as stack:
         since, hits = scene.since(), len(stack.crashed_at())
         for nth in (3, 2):
-            consumer = stack.start("funnel", "consumer", HEADWAY_CRASH_POINT=f"{point}:{nth}")
+            consumer = stack.start("funnel", "worker", HEADWAY_CRASH_POINT=f"{point}:{nth}")
             assert consumer.wait(90) == -signal.SIGKILL
             assert not scene.settled(stack), "nothing was left to do: the kill came too late"
         assert stack.crashed_at()[hits:] == [point, point]
-        last = stack.start("funnel", "consumer")
+        last = stack.start("funnel", "worker")
         scene.await_settled(stack)
         last.stop()
         made = scene.made(stack, since)

@@ -99,7 +99,7 @@ def test_a_zombie_is_fenced_and_the_other_takes_over(
     with scene.clone() as stack:
         since, sender = scene.since(), Sender()
         ingest = stack.start("ingest", "api").ready()
-        zombie, other = (stack.start("funnel", "consumer").ready() for _ in range(2))
+        zombie, other = (stack.start("funnel", "worker").ready() for _ in range(2))
         await_owners(stack, zombie, other)
         sending = scene.sending(ingest, sender)
         list(islice(sending, 6))

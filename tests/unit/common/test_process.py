@@ -52,16 +52,31 @@ def test_a_setting_out_of_range_is_named(
     assert "port" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("service", "command"), [("funnel", "consumer"), ("funnel", "worker")])
-def test_funnel_calls_its_worker_consumer(service: str, command: str) -> None:
-    assert main(service, no_service, [command]) == 2
+@pytest.mark.parametrize("command", ["consumer", "relay", "worker"])
+def test_funnel_has_a_command_for_each_of_its_processes(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main("funnel", no_service, [command]) == 2
+    assert "HEADWAY_DATABASE_URL" in capsys.readouterr().err, "the command itself is known"
 
 
-def test_an_unknown_command_lists_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("service", "unknown", "known"),
+    [
+        ("ingest", "relay", ["api", "consumer", "worker", "migrate"]),
+        ("funnel", "consume", ["api", "consumer", "relay", "worker", "migrate"]),
+        ("reporting", "consumer", ["api", "migrate"]),
+    ],
+)
+def test_an_unknown_command_lists_the_known_ones(
+    service: str, unknown: str, known: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as stopped:
-        main("ingest", no_service, ["consumer"])
+        main(service, no_service, [unknown])
     assert stopped.value.code == 2
-    assert "migrate" in capsys.readouterr().err
+    assert [word.strip("',)") for word in capsys.readouterr().err.split() if word[0] == "'"][
+        -len(known) :
+    ] == known
 
 
 def test_the_secret_key_is_the_setting_or_the_file(tmp_path: Path) -> None:

@@ -1,0 +1,21 @@
+"""What every process of a service depends on, whatever the service says of itself."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from libs.common.db.database import Database
+from libs.common.eventlog.port import EventLog
+from libs.common.runtime import Check, Service
+from libs.common.web.checks import database_check, log_check
+
+
+def base_checks(service: Service, pings: Database, log: EventLog, *, working: bool) -> Service:
+    """The service with a check of its database, and of the log where workers run.
+
+    What a service checks or only warns of under the same name stays its own.
+    """
+    named = {"database": database_check(pings)} | ({"log": log_check(log)} if working else {})
+    own: Mapping[str, Check] = {**service.readiness, **({} if working else service.warnings)}
+    more = {name: check for name, check in named.items() if name not in own}
+    warnings = {name: c for name, c in service.warnings.items() if name not in more}
+    return replace(service, readiness={**service.readiness, **more}, warnings=warnings)
