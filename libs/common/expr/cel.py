@@ -55,6 +55,8 @@ class CelExpression:
         self._spelled = sources.without_has(source, variables)
         self._named = sources.named(self._spelled, variables)
         self._programs: dict[tuple[str, ...], cel.Expression] = {}
+        if self._spelled != source:  # faults are told where the author wrote them
+            _compiled(source, dict.fromkeys(variables, _MAP))
         self._refuse(self._program(()).return_type())
 
     def _refuse(self, found: cel.Type) -> None:

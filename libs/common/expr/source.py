@@ -30,14 +30,23 @@ class Named:
 
 def check(source: str) -> None:
     """Raises `InvalidExpression` for what must not even reach the compiler."""
-    if len(source) > MAX_LENGTH:
-        raise InvalidExpression("too_long", f"must be at most {MAX_LENGTH} characters")
+    _check_text(source)
     bare = without_literals(source)
     if _nesting(bare) > MAX_NESTING:
         raise InvalidExpression("too_complex", f"nests deeper than {MAX_NESTING} brackets")
     if found := _UNBUILT.search(bare):
         line, column = _position(bare, found.start())
         raise InvalidExpression("not_supported_yet", f"{found[1]!r} is not built yet", line, column)
+
+
+def _check_text(source: str) -> None:
+    try:
+        length = len(source.encode())
+    except UnicodeEncodeError as error:
+        line, column = _position(source, error.start)
+        raise InvalidExpression("syntax", "is not valid Unicode", line, column) from None
+    if length > MAX_LENGTH:
+        raise InvalidExpression("too_long", f"must be at most {MAX_LENGTH} bytes of UTF-8")
 
 
 def without_literals(source: str) -> str:
