@@ -24,6 +24,7 @@ IDS: Mapping[str, tuple[str, ...]] = {
     "entity_id": tuple(f"{kind}-{own}" for own in ("1", "alpha") for kind in "AUTL"),
     "pipeline_id": ("P-1", "P-alpha"),
     "event_id": ("E-deal-D-1", "E-deal-D-alpha"),
+    "rule_id": ("R-1", "R-alpha"),
 }
 """What path parameters are called with: ids that both tenants have, and some of alpha's own."""
 COMMON = frozenset(id_ for ids in IDS.values() for id_ in ids if not id_.endswith("alpha"))
@@ -63,7 +64,7 @@ def _event(id_: str, type_: str, **data: Any) -> dict[str, Any]:
 
 @dataclass
 class Both:
-    """`ids` also knows what the services made: imports, rebuilds, keys, drill tokens of alpha."""
+    """`ids` also knows what the services made: imports, rebuilds, drill tokens, alerts of alpha."""
 
     app: Any
     transport: httpx.ASGITransport
@@ -89,6 +90,20 @@ class Both:
         assert answer.json()["rejected"] == 0, answer.text
         await self._made(tenant)
         await self._caught_up(tenant)
+        await self._alerted(tenant)
+
+    async def _alerted(self, tenant: str) -> None:
+        """Rules that every deal breaks at once, and their alerts."""
+        clock = {"start": "created_at", "limit": "PT0S"}
+        rule = {"name": secret_of(tenant), "scope": "true", "clock": clock}
+        for id_ in ("R-1", f"R-{tenant}"):
+            answer = await self.call(tenant, "PUT", f"/v1/rules/{id_}", json=rule)
+            assert answer.status_code == 201, answer.text
+        async with asyncio.timeout(30):
+            while not (found := (await self.call(tenant, "GET", "/v1/alerts")).json()["items"]):
+                await asyncio.sleep(0.05)
+        if tenant == TENANTS[0]:
+            self.ids["alert_id"] = (found[0]["id"],)
 
     async def _made(self, tenant: str) -> None:
         made = await self.call(tenant, "POST", "/v1/imports", content=b"{}\n",
