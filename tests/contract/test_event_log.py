@@ -17,9 +17,10 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from libs.common.clock import FakeClock, SystemClock
 from libs.common.eventlog.kafka_log import KafkaLog
 from libs.common.eventlog.memory_log import MemoryLog
-from libs.common.eventlog.port import EventLog, Partition, TopicConfig
+from libs.common.eventlog.port import EventLog, LogUnavailable, Partition, TopicConfig
 from libs.common.eventlog.postgres_log import PostgresLog
 from libs.common.testing.eventlog_contract import PARTITIONS, EventLogContract, Member
+from libs.common.testing.fixtures import own_broker
 
 ROOT = Path(__file__).parents[2]
 WRITER = Path(__file__).with_name("writer_process.py")
@@ -131,6 +132,23 @@ class TestKafkaLog(DurableContract):
             await member.until(lambda held: len(held.held) == PARTITIONS)
             await member.reader.stop()
             assert await self._members(log, topic) == 1, "it is still expected back"
+            await log.stop()
+
+    async def test_a_reader_ends_quietly_while_the_broker_is_away(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The client cancels its fetches that wait to try again, and lets that escape."""
+        monkeypatch.setattr("libs.common.eventlog.kafka_reader.CHECK", 0)
+        with own_broker() as broker:
+            log = KafkaLog([broker.server], "quiet", deadline=20, session=6)
+            await log.start()
+            await log.create_topics([TopicConfig("quiet", PARTITIONS)])
+            tail = await Member(log.reader(["quiet"], None, "t")).join()
+            await tail.until(lambda held: len(held.held) == PARTITIONS)
+            await asyncio.to_thread(broker.kill)
+            with pytest.raises(LogUnavailable):
+                await tail.take(1)
+            await tail.reader.stop()
             await log.stop()
 
     async def _members(self, log: EventLog, group: str) -> int:

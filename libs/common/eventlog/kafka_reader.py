@@ -6,8 +6,7 @@ the fetching consumer gets the partitions. A tail has no member: it takes all pa
 """
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -155,8 +154,18 @@ class KafkaReader:
 
     async def stop(self) -> None:
         for consumer in filter(None, (self._member, self._fetching)):
-            with suppress(KafkaError, OSError, TimeoutError):
-                await asyncio.wait_for(consumer.stop(), 5)
+            await _ended(consumer.stop())
+            await _ended(consumer._client.close())  # where the stop did not come that far
+
+
+async def _ended(ending: Coroutine[Any, Any, None]) -> None:
+    """Whatever comes of it: while the broker is away, the client cancels fetches that wait to try
+    again and awaits them, which looks to its caller as if that one were cancelled."""
+    task = asyncio.create_task(ending)
+    await asyncio.wait({task}, timeout=5)
+    if task.done() and not task.cancelled():
+        task.exception()
+    task.cancel()
 
 
 def _member_of(group: str, log: "KafkaLog", common: Mapping[str, Any]) -> Any:

@@ -46,7 +46,7 @@ class Tail:
         self._opening = asyncio.Lock()
         self._reading: asyncio.Task[None] | None = None
         self._read_at = self._needed_at = self._looked_at = 0.0
-        self._backoff = Backoff(0.1, 5)
+        self._backoff, self._stopping = Backoff(0.1, 5), False
 
     @property
     def place(self) -> Place:
@@ -72,6 +72,7 @@ class Tail:
         self._audience.remove(tenant_id, inbox)
 
     async def stop(self) -> None:
+        self._stopping = True
         if self._reading is not None:
             self._reading.cancel()
             with suppress(asyncio.CancelledError):
@@ -86,6 +87,10 @@ class Tail:
         while self._is_needed():
             try:
                 await self._follow()
+            except asyncio.CancelledError:
+                if self._stopping:
+                    raise
+                await self._pause("a client of the log was cancelled")
             except (OffsetOutOfRange, TopicChanged) as error:
                 await self._start_over(error)
             except LogError as error:
