@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from libs.common.expr.port import InvalidExpression
 
-MAX_LENGTH = 4096
-MAX_NESTING = 30
+MAX_LENGTH = 2048
+MAX_NESTING = 16
 UNBUILT = (
     "now", "owner", "account", "lead", "days_since", "working_hours_since", "count_activities",
     "rank_by_revenue",
@@ -17,6 +17,7 @@ _LITERAL = re.compile(
     r"""[rRbB]{0,2}(?:\"\"\"[\s\S]*?\"\"\"|'''[\s\S]*?'''|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')"""
 )
 _COMMENT = re.compile(r"//[^\n]*")
+_LOOP = re.compile(r"\.\s*(all|exists|exists_one|map|filter)\s*\(")
 _UNBUILT = re.compile(r"(?<![\w.])(" + "|".join(UNBUILT) + r")\b")
 
 
@@ -34,6 +35,10 @@ def check(source: str) -> None:
     bare = without_literals(source)
     if _nesting(bare) > MAX_NESTING:
         raise InvalidExpression("too_complex", f"nests deeper than {MAX_NESTING} brackets")
+    if found := _LOOP.search(bare):
+        raise InvalidExpression(
+            "too_complex", f"{found[1]}: loops are not allowed", *_position(bare, found.start(1))
+        )
     if found := _UNBUILT.search(bare):
         line, column = _position(bare, found.start())
         raise InvalidExpression("not_supported_yet", f"{found[1]!r} is not built yet", line, column)

@@ -39,7 +39,7 @@ def _text(most: int) -> Any:
 
 
 Name = Annotated[str, _text(200), AfterValidator(clean_text)]
-Source = Annotated[str, _text(4096), AfterValidator(clean_text)]
+Source = Annotated[str, _text(2048), AfterValidator(clean_text)]
 Template = Annotated[str, _text(1000), AfterValidator(clean_text)]
 Duration = Annotated[str, _text(40), AfterValidator(_is_duration)]
 Length = Annotated[str, _text(40), AfterValidator(_is_length)]

@@ -8,11 +8,11 @@ from typing import Any
 from services.alerts.domain.alert import Texts
 from services.alerts.domain.durations import duration_text
 from services.alerts.domain.rule import Clock, MetBy, Rule
-from services.alerts.domain.timeline import DEAL_FIELDS
+from services.alerts.domain.timeline import DEAL_FIELDS, State
 from services.alerts.domain.verdicts import Violation
 
 FACTS = (
-    "status", "pipeline_id", "stage_id", "stage_name", "name", "amount", "currency", "owner_id",
+    "status", "pipeline_id", "stage_id", "stage_name", "name", "amount", "owner_id",
     "team_id", "created_at", "stage_entered_at", "last_activity_at", "next_planned_at",
 )  # fmt: skip
 """The fields of a deal that evidence repeats, as of the instant of the violation."""
@@ -78,10 +78,18 @@ def _evidence(clock: Clock, found: Violation) -> dict[str, Any]:
             "elapsed_seconds": int((at - run.start.at).total_seconds()),
             "segments": [{"from": run.start.at, "to": at, "kind": "working"}],
         },
-        "facts": {name: found.state.get(name) for name in FACTS},
+        "facts": _facts(found.state),
         "calendar_version": None,
         "counterfactual": _counterfactual(clock, run.due),
     }
+
+
+def _facts(state: State) -> dict[str, Any]:
+    """The deal as of the violation, its amount as money."""
+    facts = {name: state.get(name) for name in FACTS}
+    exact = state.get("amount_text")
+    money = {"amount": exact, "currency": state.get("currency")}
+    return facts | {"amount": None if exact is None else money}
 
 
 def _counterfactual(clock: Clock, due: datetime) -> str:

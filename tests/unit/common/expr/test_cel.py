@@ -17,7 +17,6 @@ DEAL: dict[str, Any] = {
     "amount": 12_000, "rate": 1.5, "name": "Acme", "nothing": None, "ok": True, "tags": ["a", "b"],
     "created_at": datetime(2026, 1, 2, tzinfo=UTC), "attributes": {"tier": 1},
 }  # fmt: skip
-_LIST = "[" + ",".join("1" * 150) + "]"
 
 
 def answer(source: str, result: Result = "bool", **more: Any) -> Any:
@@ -53,7 +52,7 @@ def refusal(source: str) -> InvalidExpression:
         ("deal.name.contains('cm') && deal.name.matches('^A.*e$')", True),
         ("deal['name'] == 'Acme'", True),
         ("size(deal.tags) == 2", True),
-        ("deal.tags.exists(t, t == 'b')", True),
+        ("'b' in deal.tags && size(deal.tags) > 1", True),
         ("deal.created_at < timestamp('2026-02-01T00:00:00Z')", True),
         ("deal.created_at + duration('72h') == timestamp('2026-01-05T00:00:00Z')", True),
         ("timestamp(deal['created_at']) == deal.created_at", True),
@@ -74,8 +73,6 @@ def test_true_or_false(source: str, expected: bool) -> None:
         "deal.amount / 0 == 1",
         "deal.amount + 9223372036854775807 > 0",
         "deal.name.matches('((a{100}){100}){100}')",
-        f"{_LIST}.all(a, {_LIST}.all(b, {_LIST}.all(c, {_LIST}.all(d, true))))",
-        f"{_LIST}.map(a, {_LIST}.map(b, {_LIST}.map(c, {_LIST}))).size() > 0",
     ],
 )
 def test_no_answer(source: str) -> None:
@@ -124,8 +121,10 @@ def test_no_text(source: str) -> None:
         ("1", "type", None, None),
         ("'" + "x" * 4_096 + "' == ''", "too_long", None, None),
         ("'" + "é" * 3_000 + "' == ''", "too_long", None, None),
-        ("(" * 31 + "true" + ")" * 31, "too_complex", None, None),
-        ("deal" + ".a" * 2_000, "too_complex", None, None),
+        ("(" * 17 + "true" + ")" * 17, "too_complex", None, None),
+        ("deal" + ".a" * 800, "too_complex", None, None),
+        ("deal.tags.exists(t, t == 'b')", "too_complex", 1, 11),
+        ("deal.ok && [1].all(n, n > 0)", "too_complex", 1, 16),
     ],
 )
 def test_refused(source: str, code: str, line: int | None, column: int | None) -> None:
