@@ -119,10 +119,10 @@ class Site:
             raise
         return site
 
-    def tenant(self, tenant_id: str, zone: str, currency: str) -> Tenant:
+    def tenant(self, tenant_id: str, zone: str, currency: str, *, sandbox: bool = False) -> Tenant:
         """A new tenant, made with the operator's key."""
         key = (self.headway.data_dir / "operator-key").read_text().strip()
-        body = {"id": tenant_id, "timezone": zone, "currency": currency}
+        body = {"id": tenant_id, "timezone": zone, "currency": currency, "sandbox": sandbox}
         with self._client(key) as operator:
             made = operator.post("/v1/tenants", json=body)
         assert made.status_code == 201, made.text
