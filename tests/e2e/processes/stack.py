@@ -139,7 +139,8 @@ class Stack:
 
     def migrate(self) -> None:
         """Every service's migrations at once, as a deployment may start them."""
-        started = [self.start(name, "migrate") for name in ("ingest", "funnel", "reporting")]
+        names = ("ingest", "funnel", "alerts", "reporting")
+        started = [self.start(name, "migrate") for name in names]
         for process in started:
             assert process.wait(120) == 0, process.said()
 

@@ -1,0 +1,280 @@
+"""What an integrator must read of a story's alerts: every record, worked out from the events alone.
+
+Written against the text of the specification, with its own fold, its own clocks, its own rows. It
+is slow and simple: at each judgement every deal is worked out from all events that have been told.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+Instant = datetime
+_CLASSES = {"signed": "won", "gone": "lost"}
+
+
+class Rule(NamedTuple):
+    """A clock rule whose scope is that the deal is open; `met_by` is `(kind, direction)`."""
+
+    rule_id: str
+    start: str
+    limit: timedelta
+    met_by: tuple[str, str] | None = None
+
+
+class Told(NamedTuple):
+    """One record as a reader sees it; `alert` numbers a deal's alerts of one rule."""
+
+    rule_id: str
+    subject: str
+    alert: int
+    start_event: str
+    type: str
+    at: Instant
+
+
+class Clock(NamedTuple):
+    start_event: str
+    start: Instant
+    begins: Instant
+    stop: Instant | None
+
+
+class Stretch(NamedTuple):
+    """While a clock is violated; `turn` counts those of one clock."""
+
+    clock: Clock
+    turn: int
+    began: Instant
+    ended: Instant | None
+
+
+@dataclass
+class Row:
+    """What has been told of one alert."""
+
+    number: int
+    key: tuple[str, int]
+    span: tuple[Instant, Instant | None]
+    began: Instant
+    ended: Instant | None = None
+    retracted: bool = False
+
+
+@dataclass
+class Life:
+    """A deal folded from its events: its stays, when it was open, and what was done on it."""
+
+    stays: list[Clock] = field(default_factory=list)
+    open_from: list[tuple[Instant, bool]] = field(default_factory=list)
+    deeds: list[tuple[Instant, Instant, str, str, str]] = field(default_factory=list)
+    """`(became the deal's, happened, event, kind, direction)`."""
+    stage: str | None = None
+    last_open: str = "lead"
+    deleted: Instant | None = None
+    created: tuple[str, Instant] | None = None
+
+    def enter(self, event: Mapping[str, Any], at: Instant, stage: str) -> None:
+        if stage == self.stage:
+            return
+        self.leave(at)
+        self.stays.append(Clock(event["id"], at, at, None))
+        self.stage = stage
+        if stage not in _CLASSES:
+            self.last_open = stage
+
+    def leave(self, at: Instant) -> None:
+        if self.stays and self.stays[-1].stop is None:
+            self.stays[-1] = self.stays[-1]._replace(stop=at)
+
+    def note(self, at: Instant, merged: bool = False) -> None:
+        stands = self.deleted is None and not merged
+        self.open_from.append((at, stands and self.stage not in _CLASSES))
+
+    def is_open(self, at: Instant) -> bool:
+        held = [value for since, value in self.open_from if since <= at]
+        return bool(held) and held[-1]
+
+
+class Oracle:
+    """Hears events, judges as of an instant, and keeps everything told, by subject in order."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self.rules = sorted(rules)
+        self.told: dict[str, list[Told]] = {}
+        self._events: dict[str, Mapping[str, Any]] = {}
+        self._rows: dict[tuple[str, str], list[Row]] = {}
+
+    def hear(self, events: Sequence[Mapping[str, Any]]) -> None:
+        self._events.update((event["id"], event) for event in events)
+
+    def judge(self, now: Instant) -> None:
+        """Everything told so far, as of `now`."""
+        for subject, life in fold(list(self._events.values())).items():
+            records: list[Told] = []
+            if life.created is None or life.created[1] > now:
+                continue
+            for rule in self.rules:
+                rows = self._rows.setdefault((subject, rule.rule_id), [])
+                records += reconcile(rule, subject, life, rows, now)
+            self.told.setdefault(subject, []).extend(sorted(records, key=lambda told: told.at))
+
+
+def fold(events: Sequence[Mapping[str, Any]]) -> dict[str, Life]:
+    """Every deal's life; from its merge on a merged deal's events are the survivor's."""
+    ordered = sorted(events, key=lambda event: _at(event))
+    merges = {
+        gone: (event["data"]["deal_id"], _at(event))
+        for event in ordered if event["type"] == "deal.merged"
+        for gone in event["data"]["merged_deal_ids"]
+    }  # fmt: skip
+    lives: dict[str, Life] = {}
+    for event in ordered:
+        deal, at = event["data"]["deal_id"], _at(event)
+        into, since = merges.get(deal, (None, at))
+        if event["type"] == "activity.logged":
+            _deed(lives, event, into, since)
+        elif into is not None and at > since:
+            _apply(lives.setdefault(into, Life()), event, lives)
+        else:
+            _apply(lives.setdefault(deal, Life()), event, lives)
+    for life in lives.values():
+        life.deeds.sort(key=lambda deed: deed[0])
+        if life.deleted is not None:
+            life.stays = [_cut(stay, life.deleted) for stay in life.stays
+                          if stay.start <= life.deleted]  # fmt: skip
+    return lives
+
+
+def _deed(
+    lives: dict[str, Life], event: Mapping[str, Any], into: str | None, since: Instant
+) -> None:
+    at, data = _at(event), event["data"]
+    said = at, event["id"], data["kind"], data["direction"]
+    lives.setdefault(data["deal_id"], Life()).deeds.append((at, *said))
+    if into is not None:
+        lives.setdefault(into, Life()).deeds.append((max(at, since), *said))
+
+
+def _apply(life: Life, event: Mapping[str, Any], lives: dict[str, Life]) -> None:
+    at, data = _at(event), event["data"]
+    match event["type"]:
+        case "deal.created":
+            life.created = event["id"], at
+            life.enter(event, at, data["stage_id"])
+        case "deal.stage_changed":
+            life.enter(event, at, data["stage_id"])
+        case "deal.lost":
+            life.enter(event, at, "gone")
+        case "deal.reopened" if life.stage in _CLASSES:
+            life.enter(event, at, life.last_open)
+        case "deal.deleted":
+            life.deleted = life.deleted or at
+        case "deal.restored":
+            life.deleted = None
+        case "deal.merged":
+            for gone in data["merged_deal_ids"]:
+                lives[gone].leave(at)
+                lives[gone].note(at, merged=True)
+    life.note(at)
+
+
+def _cut(stay: Clock, at: Instant) -> Clock:
+    return stay if stay.stop is not None and stay.stop <= at else stay._replace(stop=at)
+
+
+def clocks(rule: Rule, life: Life, now: Instant) -> Iterator[Clock]:
+    """Each stay, or each time that something was done after the time before."""
+    if rule.start == "stage_entered_at":
+        yield from (stay for stay in life.stays if stay.start <= now)
+        return
+    assert life.created is not None
+    event, start = life.created
+    begins, first = start, True
+    for became, happened, id_, _, _ in life.deeds:
+        if became > now or (not first and happened < start):
+            continue
+        yield Clock(event, start, begins, became)
+        event, start, begins, first = id_, happened, became, False
+    yield Clock(event, start, begins, None)
+
+
+def stretches(rule: Rule, life: Life, clock: Clock, now: Instant) -> Iterator[Stretch]:
+    """Overdue and open, neither stopped nor met."""
+    met = [became for became, _, _, *what in life.deeds
+           if rule.met_by == tuple(what) and clock.start <= became <= now][:1]  # fmt: skip
+    ends = [at for at in (clock.stop, *met) if at is not None]
+    end = min(ends) if ends else None
+    first = max(clock.start + rule.limit, clock.begins)
+    last = now if end is None else min(end, now)
+    if first > now or (end is not None and first >= end):
+        return
+    turn, began = 0, first if life.is_open(first) else None
+    for at in sorted({since for since, _ in life.open_from if first < since <= last}):
+        if end is not None and at >= end:
+            break
+        if began is None and life.is_open(at):
+            began = at
+        elif began is not None and not life.is_open(at):
+            yield Stretch(clock, turn, began, at)
+            turn, began = turn + 1, None
+    if began is not None:
+        yield Stretch(clock, turn, began, end if end is not None and end <= now else None)
+
+
+def reconcile(rule: Rule, subject: str, life: Life, rows: list[Row], now: Instant) -> list[Told]:
+    """What is to be told; brings the rows up to date."""
+    running = list(clocks(rule, life, now))
+    found = {(s.clock.start_event, s.turn): s
+             for clock in running for s in stretches(rule, life, clock, now)}  # fmt: skip
+    starts = {clock.start_event for clock in running}
+    standing = [row for row in rows if not row.retracted]
+    free = [found[key] for key in found if key not in {row.key for row in standing}]
+    told: list[Told] = []
+
+    def tell(row: Row, type_: str, at: Instant) -> None:
+        told.append(Told(rule.rule_id, subject, row.number, row.key[0], f"alert.{type_}", at))
+
+    for row in standing:
+        stretch = found.get(row.key)
+        if stretch is None and row.key[0] not in starts:
+            near = [s for s in free if _overlap((s.clock.start, s.clock.stop), row.span)]
+            stretch = min(near, key=lambda s: s.began, default=None)
+            if stretch is not None:
+                free.remove(stretch)
+        if stretch is None:
+            row.retracted, row.ended = True, row.began
+            tell(row, "corrected", row.began)
+        else:
+            _follow(row, stretch, tell)
+    for stretch in free:
+        row = Row(len(rows), (stretch.clock.start_event, stretch.turn),
+                  (stretch.clock.start, stretch.clock.stop), stretch.began)  # fmt: skip
+        rows.append(row)
+        tell(row, "fired", row.began)
+        _follow(row, stretch, tell)
+    return sorted(told, key=lambda record: record.at)
+
+
+def _follow(row: Row, stretch: Stretch, tell: Any) -> None:
+    key = stretch.clock.start_event, stretch.turn
+    moved = key != row.key or stretch.began != row.began
+    ends = row.ended is None and stretch.ended is not None
+    other = row.ended is not None and stretch.ended != row.ended
+    if not (moved or ends or other):
+        return
+    row.key, row.began, row.ended = key, stretch.began, stretch.ended
+    row.span = stretch.clock.start, stretch.clock.stop
+    if moved or other:
+        tell(row, "corrected", row.began)
+    else:
+        assert row.ended is not None
+        tell(row, "resolved", row.ended)
+
+
+def _overlap(a: tuple[Instant, Instant | None], b: tuple[Instant, Instant | None]) -> bool:
+    return (a[1] is None or b[0] < a[1]) and (b[1] is None or a[0] < b[1])
+
+
+def _at(event: Mapping[str, Any]) -> Instant:
+    return datetime.fromisoformat(event["time"])

@@ -1,0 +1,92 @@
+"""An integrator reads of each alert exactly what the oracle says, whatever dies in between."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.e2e.processes import topics
+from tests.e2e.processes.alert_story import story
+from tests.e2e.processes.conftest import SESSION
+from tests.e2e.processes.sandbox import PARTS, Part, Reading, Sandboxes
+from tests.e2e.processes.scene import create
+from tests.e2e.processes.stack import Stack
+
+pytestmark = [pytest.mark.e2e, pytest.mark.kafka, pytest.mark.postgres]
+SCHEDULER, CONSUMER, RELAY = (("alerts", name) for name in ("scheduler", "consumer", "relay"))
+FUNNEL = ("funnel", "worker")
+KILLS: tuple[tuple[Part, str], ...] = (
+    (SCHEDULER, "alerts.before_write"), (SCHEDULER, "alerts.after_write"),
+    (RELAY, "relay.after_append"), (RELAY, "relay.before_mark"),
+    (CONSUMER, "loop.before_commit"), (CONSUMER, "loop.after_commit"),
+    (CONSUMER, "loop.before_report"),
+    (FUNNEL, "funnel.before_write"), (FUNNEL, "funnel.after_write"),
+    (FUNNEL, "relay.after_append"), (FUNNEL, "relay.before_mark"),
+    (FUNNEL, "loop.before_report"),
+)  # fmt: skip
+DEALS = 200
+
+
+@pytest.fixture(scope="module")
+def sandboxes(
+    postgres_server_url: str, kafka_server: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Sandboxes]:
+    asyncio.run(topics.delete_ours(kafka_server))
+    url = asyncio.run(create(postgres_server_url))
+    log_url = f"kafka://{kafka_server}?session={SESSION}"
+    with Stack(tmp_path_factory.mktemp("alerts"), url, log_url) as stack:
+        yield Sandboxes(stack, kafka_server).set()
+
+
+@pytest.mark.timeout(200)
+def test_a_reader_sees_the_oracles_records_and_no_repeats(
+    sandboxes: Sandboxes, record_property: Callable[[str, object], None]
+) -> None:
+    with sandboxes.open("calm") as sandbox:
+        oracle = sandbox.live(story(1, 60, "calm"))
+        reading = Reading.of(sandbox.records())
+        assert reading.differences(oracle.told) == []
+        assert reading.repeats == 0
+        assert sandbox.dead_letters() == []
+    types = [told.type for of in oracle.told.values() for told in of]
+    assert set(types) == {"alert.fired", "alert.resolved", "alert.corrected"}
+    record_property("records", len(types))
+
+
+@pytest.mark.fault
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("part", "point"), KILLS, ids=lambda value: "-".join(value)
+                         if isinstance(value, tuple) else value)  # fmt: skip
+def test_a_process_killed_twice_at_a_crash_point(
+    sandboxes: Sandboxes, part: Part, point: str, record_property: Callable[[str, object], None]
+) -> None:
+    hits = len(sandboxes.stack.crashed_at())
+    name = f"{part[1]}-{point}".replace(".", "-").replace("_", "-")
+    with sandboxes.open(name, {part: [f"{point}:12", f"{point}:5"]}) as sandbox:
+        oracle = sandbox.live(story(2, DEALS, name))
+        reading = Reading.of(sandbox.records())
+        assert sandboxes.stack.crashed_at()[hits:] == [point, point]
+        assert sandbox.crew.killed == 2
+        assert reading.differences(oracle.told) == []
+        assert sandbox.dead_letters() == []
+    record_property("records", sum(map(len, oracle.told.values())))
+    record_property("repeats", reading.repeats)
+
+
+@pytest.mark.fault
+@pytest.mark.timeout(600)
+def test_a_rolling_restart_of_everything(
+    sandboxes: Sandboxes, record_property: Callable[[str, object], None]
+) -> None:
+    with sandboxes.open("rolling") as sandbox:
+
+        def restart(number: int) -> None:
+            if 4 <= number < 4 + len(PARTS):
+                sandbox.crew.replace(PARTS[number - 4])
+
+        oracle = sandbox.live(story(3, DEALS, "rolling"), restart)
+        reading = Reading.of(sandbox.records())
+        assert reading.differences(oracle.told) == []
+        assert sandbox.dead_letters() == []
+    record_property("records", sum(map(len, oracle.told.values())))
+    record_property("repeats", reading.repeats)
