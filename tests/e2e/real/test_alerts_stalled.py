@@ -16,7 +16,6 @@ from tests.real.data import file
 pytestmark = [pytest.mark.e2e, pytest.mark.postgres, pytest.mark.timeout(900)]
 EVERY_LOAN = 27
 """As in the variants: the same part of the log, with deals of all its months."""
-
 MOMENTS = (
     datetime(2011, 11, 20, 12, tzinfo=UTC),
     datetime(2011, 12, 31, 23, tzinfo=UTC),
@@ -46,8 +45,8 @@ def test_daily_steps_and_big_steps_tell_what_pandas_names(
 ) -> None:
     events, table = part(EVERY_LOAN)
     wanted = Expectation.of(table)
-    first, last = table.t.min() + LIMIT, table.t.max() + LIMIT
-    steps = stalling.days(first.to_pydatetime(), last.to_pydatetime())
+    first, last = (table.t.min() + LIMIT).to_pydatetime(), table.t.max().to_pydatetime()
+    steps = [*stalling.days(first, last), last + 2 * LIMIT]
     big = steps[30:-1:50] + steps[-1:]
     daily, giant = (stalling.lender(site, name) for name in ("daily", "giant"))
     for tenant in (daily, giant):
