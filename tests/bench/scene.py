@@ -16,8 +16,9 @@ from libs.common.db.embedded import EmbeddedPostgres
 from libs.common.db.migrate import migrate
 from libs.common.db.urls import with_database
 from libs.common.eventlog.factory import open_log
+from libs.common.eventlog.kafka_broker import KafkaBroker
+from libs.common.eventlog.kafka_jars import KafkaMissing
 from libs.common.eventlog.port import EventLog, TopicConfig
-from libs.common.testing.kafka import KafkaBroker, KafkaMissing
 from tests.bench import plain
 from tests.bench.stream import Told
 

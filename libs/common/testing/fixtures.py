@@ -14,7 +14,8 @@ from sqlalchemy import make_url
 from libs.common.db.embedded import EmbeddedPostgres
 from libs.common.db.migrate import migrate
 from libs.common.db.urls import with_database
-from libs.common.testing.kafka import KafkaBroker, KafkaMissing
+from libs.common.eventlog.kafka_broker import KafkaBroker
+from libs.common.eventlog.kafka_jars import KafkaMissing
 
 __all__ = ["database_url", "kafka_server", "postgres_server_url", "template_url"]
 

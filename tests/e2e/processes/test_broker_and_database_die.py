@@ -15,8 +15,8 @@ import httpx
 import pytest
 
 from libs.common.db.embedded import EmbeddedPostgres
+from libs.common.eventlog.kafka_broker import KafkaBroker
 from libs.common.testing.fixtures import own_broker
-from libs.common.testing.kafka import KafkaBroker
 from tests.e2e.processes.conftest import scene_on
 from tests.e2e.processes.outcome import differences
 from tests.e2e.processes.scene import Scene
