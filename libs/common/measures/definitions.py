@@ -62,6 +62,63 @@ DEFINITIONS: Mapping[str, Definition] = {
             "(`credit=current`).",
         ),
     ),
+    "win_rate": Definition(
+        "Win rate",
+        (
+            "Deals that are won or lost at `valid_at` and were closed in the period: won ÷ (won + "
+            "lost). A deal counts with its last close; one that is open again does not count.",
+            "`value_won` and `value_lost` are sums of their amounts as of `valid_at`.",
+            "Dimensions and filters hold at the close (`credit=at_event`) or at `valid_at`.",
+        ),
+    ),
+    "sales_cycle": Definition(
+        "Sales cycle",
+        (
+            "Of the deals won in the period: the days of 24 hours from `created_at` to the close. "
+            "Percentiles interpolate linearly (type 7).",
+            "`km_median_days` will count open and lost deals as well; it is null for now.",
+        ),
+    ),
+    "deal_size": Definition(
+        "Deal size",
+        (
+            "Of the deals won in the period: mean and percentiles of their amounts as of "
+            "`valid_at`. Deals without an amount, or with zero, are in `n` and `without_amount` "
+            "only.",
+        ),
+    ),
+    "loss_reasons": Definition(
+        "Loss reasons",
+        (
+            "Of the deals lost in the period, by reason: how many, and which share of all that "
+            "were lost in the same period and group. A deal without a reason has the key null.",
+        ),
+    ),
+    "dwell": Definition(
+        "Dwell",
+        (
+            "Visits of open stages that began in the period: `visits`, and `open` those that had "
+            "not ended at `valid_at`. `n` is the number of deals.",
+            "`mean_seconds` and `median_seconds` are of finished visits only, which is low where "
+            "many are open; `km` will count those as well and is null for now.",
+            "`exits` says how finished visits ended; `advance` and `back` by today's order of the "
+            "stages. Visits of deals that are deleted or merged at `valid_at` do not count.",
+        ),
+    ),
+    "flow": Definition(
+        "Flow",
+        (
+            "Moves in the period, by stage: deals that `entered` it, and how those went on that "
+            "left it. Each move counts at its own instant. `n` is the number of deals.",
+        ),
+    ),
+    "stalled": Definition(
+        "Stalled deals",
+        (
+            "Deals that are open at `valid_at` and have been for more than `threshold` in their "
+            "stage (`by=in_stage`), without any event (`idle`), or there at all (`age`).",
+        ),
+    ),
     "snapshot": Definition(
         "Stock by stage",
         (

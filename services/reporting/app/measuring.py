@@ -11,7 +11,7 @@ from libs.common.measures.scope import Instants
 from services.reporting.app.ports import Reads
 from services.reporting.app.state import ReportingState
 from services.reporting.app.tokens import ConversionDrill, Drill, SnapshotDrill
-from services.reporting.domain import conversion, questions, snapshot_rows
+from services.reporting.domain import conversion, grid, questions, snapshot_rows
 from services.reporting.domain.answers import (
     Answer,
     AsOf,
@@ -20,9 +20,10 @@ from services.reporting.domain.answers import (
     SnapshotCell,
     SnapshotRow,
 )
-from services.reporting.domain.conversion import Counts, Key, Seen
+from services.reporting.domain.conversion import Counts
 from services.reporting.domain.conversion_rows import Renderer
 from services.reporting.domain.facts import Pipeline
+from services.reporting.domain.grid import Key, Seen
 from services.reporting.domain.questions import Cohort, Common, Setting
 from services.reporting.domain.snapshot_rows import Place
 
@@ -106,7 +107,7 @@ async def _periods(asking: Asking, asked: Common, question: Conversion) -> Any:
         (extent,) = await asking.reads.run(conversion_sql.extent(question))
         if extent["earliest"] is not None:
             seen = cast(Seen, (extent["earliest"], extent["latest"]))
-    return conversion.cut(question, asked.interval, asking.setting.calendar, seen)
+    return grid.cut(question, asked.interval, asking.setting.calendar, seen)
 
 
 def _listed(pipeline: Pipeline | None, question: Conversion) -> Any:

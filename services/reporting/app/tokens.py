@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pydantic import TypeAdapter, ValidationError
 
 from libs.common.measures.conversion import Conversion
+from libs.common.measures.counted import Measured
 from libs.common.measures.snapshot import Snapshot
 
 _MAC = 16
@@ -39,7 +40,17 @@ class SnapshotDrill:
     deals: int
 
 
-Drill = ConversionDrill | SnapshotDrill
+@dataclass(frozen=True, slots=True)
+class MetricDrill:
+    """A row of a metric; no place is everywhere. `numbers` are its counts of deals as answered."""
+
+    measured: Measured
+    row: tuple[str | None, ...]
+    key: tuple[str | None, ...]
+    numbers: dict[str, int]
+
+
+Drill = ConversionDrill | SnapshotDrill | MetricDrill
 _DRILL: TypeAdapter[Drill] = TypeAdapter(Drill)
 
 

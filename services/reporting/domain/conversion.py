@@ -2,19 +2,13 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import reduce
 from operator import add
 from typing import Any
 
 from libs.common.measures.conversion import Conversion
-from libs.common.measures.errors import MeasureRefused
-from libs.common.measures.periods import Calendar, Interval, Period, enclosing, periods
-
-MAX_ROWS = 20_000
-Key = tuple[str | None, ...]
-Seen = tuple[datetime, datetime]
-"""The earliest and the latest entry into the first stage."""
+from libs.common.measures.periods import Period
+from services.reporting.domain.grid import Key, nulls_last, refuse_too_many, trimmed
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +56,6 @@ def total(cells: Iterable[Cell], stages: int) -> Counts:
     return reduce(add, (cell.counts for cell in cells), nothing(stages))
 
 
-def cut(
-    asked: Conversion, interval: Interval, calendar: Calendar, seen: Seen | None
-) -> tuple[Period, ...] | None:
-    """The periods to count in: those of the asked time; an end not asked for is where deals are."""
-    if interval == "none":
-        return None
-    start, end = asked.start, asked.end
-    if seen and start is None:
-        start = enclosing(calendar, interval, seen[0]).start
-    if seen and end is None:
-        end = enclosing(calendar, interval, seen[1]).end
-    return periods(calendar, interval, start, end) if start and end else ()
-
-
 def cells(
     asked: Conversion,
     found: Sequence[Period] | None,
@@ -90,10 +70,9 @@ def cells(
         (record["period"], (record["g0"], record["g1"])[:width]): _counted(record, stages)
         for record in records
     }
-    keys = sorted({key for _, key in counts} or ({()} if not width else set()), key=_nulls_last)
-    inside = _trimmed(asked, found, {period for period, _ in counts})
-    if len(inside) * len(keys) > MAX_ROWS:
-        raise MeasureRefused("group_by", "too_many_rows", f"more than {MAX_ROWS} rows")
+    keys = sorted({key for _, key in counts} or ({()} if not width else set()), key=nulls_last)
+    inside = trimmed(asked, found, {period for period, _ in counts})
+    refuse_too_many(len(inside) * len(keys))
     return [
         Cell(period, key, counts.get((number, key)) or nothing(stages))
         for number, period in inside
@@ -101,22 +80,7 @@ def cells(
     ]
 
 
-def _trimmed(
-    asked: Conversion, found: Sequence[Period] | None, filled: set[int]
-) -> list[tuple[int, Period | None]]:
-    """Numbered periods, less empty ones at an end that nobody asked for."""
-    if found is None:
-        return [(0, None)]
-    first = 1 if asked.start else min(filled, default=1)
-    last = len(found) if asked.end else max(filled, default=0)
-    return [(number, found[number - 1]) for number in range(first, last + 1)]
-
-
 def _counted(record: Mapping[str, Any], stages: int) -> Counts:
     reached = tuple(record[f"r{i}"] for i in range(stages))
     later = tuple(record[f"p{i}"] for i in range(1, stages))
     return Counts(record["n"], record["won"], record["lost"], reached, (*reached[:1], *later))
-
-
-def _nulls_last(key: Key) -> tuple[tuple[bool, str], ...]:
-    return tuple((value is None, value or "") for value in key)

@@ -15,8 +15,9 @@ from services.reporting.domain.answers import (
     null_reason,
     ratio,
 )
-from services.reporting.domain.conversion import Cell, Counts, Key, total
+from services.reporting.domain.conversion import Cell, Counts, total
 from services.reporting.domain.facts import Stage
+from services.reporting.domain.grid import Key
 
 Seal = Callable[[Conversion, Key, Counts], str]
 """Makes the drill token of a cell; the question is already that of the cell's period."""

@@ -6,7 +6,9 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from libs.common.measures.conversion import Conversion, Credit
+from libs.common.measures.counted import Measured, Metric
 from libs.common.measures.errors import MeasureRefused
+from libs.common.measures.metrics import PLACES
 from libs.common.measures.periods import Calendar, Interval
 from libs.common.measures.scope import Filters, Instants
 from libs.common.measures.snapshot import Snapshot
@@ -119,6 +121,32 @@ def snapshot(asked: Common, pipeline: Pipeline | None, setting: Setting) -> Snap
     )
 
 
+def measured(
+    asked: Common, metric: Metric, pipeline: Pipeline | None, setting: Setting, **own: Any
+) -> Measured:
+    """The question of a metric; a stage filter chooses among its places, where those are stages."""
+    start, end = span(asked, setting.calendar)
+    found, places = filters(asked, setting.calendar), tuple[str, ...]()
+    if metric in ("dwell", "flow"):
+        one_of = dict(found.one_of)
+        places = tuple(one_of.pop("stage_id", ()))
+        found = replace(found, one_of=one_of)
+    return Measured(
+        metric=metric,
+        pipeline_id=pipeline.pipeline_id if pipeline else "",
+        currency=asked.currency or setting.tenant.currency,
+        home=setting.tenant.currency,
+        at=setting.at,
+        start=start,
+        end=end,
+        credit=asked.credit,
+        group_by=tuple(name for name in asked.group_by if name != PLACES.get(metric)),
+        filters=found,
+        places=places,
+        **own,
+    )
+
+
 def span(asked: Common, calendar: Calendar) -> tuple[datetime | None, datetime | None]:
     """The asked time as instants."""
     start, end = instant(asked.start, calendar), instant(asked.end, calendar)
@@ -148,9 +176,10 @@ def _first_stage(cohort: Cohort, pipeline: Pipeline | None) -> str:
     return first
 
 
-def applied(asked: Common, question: Conversion | Snapshot, setting: Setting) -> dict[str, Any]:
-    """`params`: what was asked with the defaults, in words that give the same answer again."""
-    said: dict[str, Any] = {
+def _common(
+    asked: Common, question: Conversion | Snapshot | Measured, setting: Setting
+) -> dict[str, Any]:
+    return {
         "pipeline_id": question.pipeline_id or None,
         "group_by": list(asked.group_by),
         "tz": setting.calendar.zone.key,
@@ -161,6 +190,22 @@ def applied(asked: Common, question: Conversion | Snapshot, setting: Setting) ->
         "fx": asked.fx,
         **_said_filters(question.filters),
     }
+
+
+def applied_metric(asked: Common, question: Measured, setting: Setting) -> dict[str, Any]:
+    """`params` of a metric."""
+    said = _common(asked, question, setting)
+    said |= {"stage_id": list(question.places)} if question.places else {}
+    if question.metric == "stalled":
+        return {**said, "threshold": iso(question.threshold), "by": question.by}
+    interval = {"interval": asked.interval}
+    ends = {"from": spelled(question.start), "to": spelled(question.end)}
+    return {**said, **interval, **ends} | ({"time": "wall"} if question.metric == "dwell" else {})
+
+
+def applied(asked: Common, question: Conversion | Snapshot, setting: Setting) -> dict[str, Any]:
+    """`params`: what was asked with the defaults, in words that give the same answer again."""
+    said = _common(asked, question, setting)
     if isinstance(question, Snapshot):
         return {**said, "status": list(question.statuses)}
     return {

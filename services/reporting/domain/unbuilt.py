@@ -4,29 +4,24 @@ A path leaves this table in the change that builds it.
 """
 
 METRICS = (
-    "win_rate",
-    "sales_cycle",
-    "dwell",
-    "deal_size",
     "velocity",
     "push_count",
     "slippage",
     "coverage",
     "response_time",
     "activity",
-    "loss_reasons",
     "retention",
     "lead_compliance",
     "cost_per_outcome",
     "ltv",
     "attribution",
-    "stalled",
 )
+BUILT = ("win_rate", "sales_cycle", "dwell", "deal_size", "loss_reasons", "stalled")
+"""Metrics that answer, but do not explain themselves yet."""
 UNBUILT: tuple[tuple[str, str, str], ...] = (
-    ("GET", "/v1/funnel/flow", "metrics:read"),
     ("GET", "/v1/funnel/paths", "metrics:read"),
     *(("GET", f"/v1/metrics/{name}", "metrics:read") for name in METRICS),
-    *(("GET", f"/v1/metrics/{name}/explain", "metrics:read") for name in METRICS),
+    *(("GET", f"/v1/metrics/{name}/explain", "metrics:read") for name in (*METRICS, *BUILT)),
     ("GET", "/v1/pipeline/waterfall", "metrics:read"),
     ("GET", "/v1/forecast", "metrics:read"),
     ("GET", "/v1/forecast/accuracy", "metrics:read"),

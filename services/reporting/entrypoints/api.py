@@ -1,6 +1,6 @@
 """Routes of the measures."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel
@@ -17,15 +17,13 @@ from services.reporting.app.measuring import (
 from services.reporting.domain.questions import Cohort, Common
 from services.reporting.entrypoints.definitions import router as definitions_router
 from services.reporting.entrypoints.drill import router as drill_router
+from services.reporting.entrypoints.metrics import router as metrics_router
 from services.reporting.entrypoints.query import cohort, common
-from services.reporting.entrypoints.reading import read
+from services.reporting.entrypoints.reading import UNCHANGED, read
 from services.reporting.entrypoints.stream import router as stream_router
 from services.reporting.entrypoints.unbuilt import router as unbuilt_router
 
 Reader = Annotated[Principal, Depends(require("metrics:read"))]
-UNCHANGED: dict[int | str, dict[str, Any]] = {
-    304: {"description": "Nothing has changed since the copy that the client has."}
-}
 funnel = APIRouter(prefix="/v1/funnel", tags=["reporting"])
 
 
@@ -76,4 +74,4 @@ async def get_snapshot(
     return await read(request, principal, asked, answer)
 
 
-routers = (funnel, drill_router, definitions_router, stream_router, unbuilt_router)
+routers = (funnel, metrics_router, drill_router, definitions_router, stream_router, unbuilt_router)

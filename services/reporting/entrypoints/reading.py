@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
+from typing import Any
 
 from fastapi import Request, Response
 from pydantic import BaseModel
@@ -20,6 +21,9 @@ from services.reporting.app.state import ReportingState
 from services.reporting.domain.facts import TenantFacts
 from services.reporting.domain.questions import Common, Setting
 
+UNCHANGED: dict[int | str, dict[str, Any]] = {
+    304: {"description": "Nothing has changed since the copy that the client has."}
+}
 CACHE = {"Cache-Control": "private, max-age=15"}
 
 
