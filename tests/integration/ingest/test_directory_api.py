@@ -73,9 +73,12 @@ async def test_a_taken_id_is_409(api: Api) -> None:
     assert (answer.status_code, answer.json()["code"]) == (409, "id_taken")
 
 
-async def test_sandboxes_are_not_supported_yet(api: Api) -> None:
-    answer = await api.operator.post("/v1/tenants", json={"id": "sand", "sandbox": True})
-    assert (answer.status_code, answer.json()["code"]) == (422, "not_supported_yet")
+async def test_a_sandbox_says_that_it_is_one(api: Api) -> None:
+    id_ = f"{api.tenant}-sand"
+    made = await api.operator.post("/v1/tenants", json={"id": id_, "sandbox": True})
+    assert (made.status_code, made.json()["tenant"]["sandbox"]) == (201, True)
+    listed = (await api.operator.get("/v1/tenants", params={"limit": 500})).json()["items"]
+    assert {t["id"]: t["sandbox"] for t in listed}.items() >= {id_: True, api.tenant: False}.items()
 
 
 async def test_only_operators_make_and_list_tenants(api: Api) -> None:

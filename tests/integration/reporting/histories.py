@@ -111,12 +111,12 @@ def version(known_from: datetime, steps: Sequence[Step], pipeline: Pipeline) -> 
 async def write_tenant(connection: asyncpg.Connection, tenant: str, **settings: Any) -> None:
     chosen = {
         "timezone": "UTC", "currency": "EUR", "fiscal_year_start_month": 1, "week_start": "monday",
-        **settings,
+        "sandbox": False, **settings,
     }  # fmt: skip
     await connection.execute(
-        "INSERT INTO ingest.tenants VALUES ($1, $1, $2, $3, $4, $5, false, now())",
+        "INSERT INTO ingest.tenants VALUES ($1, $1, $2, $3, $4, $5, $6, now())",
         tenant, chosen["timezone"], chosen["currency"], chosen["fiscal_year_start_month"],
-        chosen["week_start"],
+        chosen["week_start"], chosen["sandbox"],
     )  # fmt: skip
 
 

@@ -168,7 +168,7 @@ async def test_valid_at_defaults_to_now_in_steps_of_15_seconds(reporting: Report
 
 
 async def test_a_sandbox_reads_its_own_clock_exactly(reporting: Reporting) -> None:
-    await reporting.tenant("c10", B2B)
+    await reporting.tenant("c10", B2B, sandbox=True)
     await reporting.connection.execute(
         "INSERT INTO alerts.clock VALUES ('c10', $1, now())", at(1) + timedelta(seconds=7)
     )
