@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from libs.common.contracts.topics import ALERT_EVENTS, ALERT_STATE, DEALS, dlq
 from libs.common.db.database import Database
+from libs.common.db.idempotency import Idempotency
 from libs.common.eventlog.consumer import Announcing, Consumer
 from libs.common.eventlog.loop import ConsumerLoop
 from libs.common.eventlog.relay import OutboxRelay
@@ -96,8 +97,13 @@ class _Wiring:
             self._stepper("imports", scheduler.brought, 1.0),
             self._stepper("sweeps", chores.sweep, 2 * poll),
             self._stepper("tombstones", chores.bury, 60.0),
+            self._stepper("idempotency", self._forget, 30.0),
             self._stepper("gauges", scheduler.look, 5.0),
         )
+
+    async def _forget(self) -> bool:
+        """Throw away the answers of commands whose keys have expired."""
+        return await Idempotency.forget(self._worker, "alerts", self._clock.now())
 
     def _stepper(self, name: str, step: Step, poll: float) -> Stepper:
         """What a step has written is published at once."""

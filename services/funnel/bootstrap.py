@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common.contracts.topics import CONTEXT, CRM_EVENTS, DEALS, dlq
 from libs.common.db.database import Database
+from libs.common.db.idempotency import Idempotency
 from libs.common.db.leases import Lease
 from libs.common.eventlog.consumer import Announcing, Consumer
 from libs.common.eventlog.loop import ConsumerLoop, LoopSettings
@@ -30,6 +31,7 @@ TOPICS_NEEDED = (CRM_EVENTS, dlq(CRM_EVENTS), DEALS, CONTEXT)
 API_SECONDS = 10.0
 WATERMARK_SECONDS = 0.5
 GAUGE_SECONDS = 5.0
+FORGET_SECONDS = 30.0
 
 
 def build(resources: Resources, settings: FunnelSettings | None = None) -> Service:
@@ -98,6 +100,7 @@ class _Wiring:
             self._stepper("rebuild", rebuilds.step),
             self._stepper("watermark", self._watermark(), WATERMARK_SECONDS),
             self._stepper("gauges", gauges.show, GAUGE_SECONDS),
+            self._stepper("idempotency", self._forget, FORGET_SECONDS),
         )
 
     def _watermark(self) -> Exclusive:
@@ -107,6 +110,10 @@ class _Wiring:
         watermarks = Watermarks(self._worker, store_of, self._log, self._clock)
         lease = Lease("funnel", "watermark", self._resources.process_id)
         return Exclusive(watermarks.step, self._worker, lease)
+
+    async def _forget(self) -> bool:
+        """Throw away the answers of commands whose keys have expired."""
+        return await Idempotency.forget(self._worker, "funnel", self._clock.now())
 
     def _stepper(self, name: str, step: Step | Exclusive, poll: float | None = None) -> Stepper:
         return Stepper(f"funnel-{name}", step, poll or self._settings.poll, self._clock)

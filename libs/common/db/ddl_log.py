@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from libs.common.db.ddl import api_role, worker_role
+from libs.common.db.ddl import api_role, tenant_wall, worker_role
 
 _POSITIONS = """CREATE TABLE {schema}.positions (
         reader_group text NOT NULL,
@@ -50,6 +50,16 @@ _AUDIT = """CREATE TABLE {schema}.audit (
         after json,
         PRIMARY KEY (tenant_id, audit_id)
     )"""
+_IDEMPOTENCY = """CREATE TABLE {schema}.idempotency (
+        tenant_id text NOT NULL,
+        idempotency_key text NOT NULL,
+        request_hash bytea NOT NULL,
+        status int NOT NULL,
+        body bytea NOT NULL,
+        created_at timestamptz NOT NULL,
+        PRIMARY KEY (tenant_id, idempotency_key)
+    )"""
+_IDEMPOTENCY_CREATED = "CREATE INDEX idempotency_created ON {schema}.idempotency (created_at)"
 _KEEP_OUTBOX = """CREATE FUNCTION {schema}.keep_outbox(ahead int, keep int) RETURNS SETOF text
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
@@ -108,6 +118,13 @@ def leases_table(schema: str) -> str:
 def audit_table(schema: str) -> str:
     """Who changed which configuration."""
     return _AUDIT.replace("{schema}", schema)
+
+
+def idempotency_table(schema: str) -> Iterator[str]:
+    """Answers of commands by the client's key, for a day, walled."""
+    yield _IDEMPOTENCY.replace("{schema}", schema)
+    yield _IDEMPOTENCY_CREATED.replace("{schema}", schema)
+    yield from tenant_wall(schema, "idempotency")
 
 
 def outbox_housekeeping(schema: str) -> Iterator[str]:

@@ -8,20 +8,38 @@ from pydantic import BaseModel, ValidationError
 
 from libs.common.contracts.values import json_fault
 from libs.common.web.body import decode_json, read_body
-from libs.common.web.errors import NotSupportedYet, UnsupportedMedia
+from libs.common.web.errors import ErrorItem, NotSupportedYet, UnsupportedMedia
 
 MAX_COMMAND_BYTES = 64 * 1024
+HEADER = "Idempotency-Key"
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 async def command(request: Request, model: type[ModelT]) -> ModelT:
     """The command in a request's body; every fault with its pointer."""
-    if request.method == "POST" and "idempotency-key" in request.headers:
-        raise NotSupportedYet("Idempotency-Key is not supported yet")
+    if request.method == "POST":
+        refuse_key(request, "this call does not take one yet")
+    return parsed_command(await command_body(request), model)
+
+
+def refuse_key(request: Request, reason: str) -> None:
+    """Refuse an `Idempotency-Key` that would be ignored otherwise."""
+    if HEADER in request.headers:
+        item = ErrorItem(reason, "not_supported_yet", parameter=HEADER)
+        raise NotSupportedYet(f"{HEADER}: {reason}", errors=[item])
+
+
+async def command_body(request: Request) -> bytes:
+    """The bytes of a command that says that it is JSON."""
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media != "application/json":
         raise UnsupportedMedia("send application/json")
-    given = decode_json(await read_body(request, MAX_COMMAND_BYTES))
+    return await read_body(request, MAX_COMMAND_BYTES)
+
+
+def parsed_command(body: bytes, model: type[ModelT]) -> ModelT:
+    """The command that the bytes hold; every fault with its pointer."""
+    given = decode_json(body)
     if fault := json_fault(given):
         path, reason = fault
         where = tuple(str(part).encode("utf-8", "backslashreplace").decode() for part in path)

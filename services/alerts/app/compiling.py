@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any, Literal
 
 from libs.common.expr.port import Expression, Expressions, InvalidExpression
-
 from services.alerts.app.definition import RuleDefinition
 from services.alerts.domain.rule import Rule
 from services.alerts.domain.texts import unknown_places

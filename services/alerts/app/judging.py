@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from libs.common.expr.port import ExpressionFailed, InvalidExpression
-
 from libs.common import faults, metrics
+from libs.common.expr.port import ExpressionFailed, InvalidExpression
 from services.alerts.app.compiling import Compiler, StoredRule
 from services.alerts.app.ports import JudgingStore, Rows, RuleError, Timer
 from services.alerts.app.records import record_rows

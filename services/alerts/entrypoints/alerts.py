@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from libs.common.db import outbox
 from libs.common.db.database import driver
 from libs.common.web.auth import Principal, require
-from libs.common.web.commands import command, documented
+from libs.common.web.commands_once import command_once, documented_once
 from libs.common.web.errors import Conflict, NotFound
 from libs.common.web.pages import Limit
 from libs.common.web.params import Many, One, choice, parsed, text
@@ -101,12 +101,17 @@ async def read_alert(request: Request, principal: Reader, alert_id: str) -> Resp
 
 
 @router.post(
-    "/v1/alerts/{alert_id}/ack", response_model=ShownAlert, openapi_extra=documented(Acknowledge)
+    "/v1/alerts/{alert_id}/ack",
+    response_model=ShownAlert,
+    openapi_extra=documented_once(Acknowledge),
 )
 async def acknowledge(request: Request, principal: Writer, alert_id: str) -> Response:
     """Take an alert on for the length of a lease; again by the same key renews it."""
-    wanted, state, tenant = await command(request, Acknowledge), alerts_of(request), principal
+    wanted, once = await command_once(request, Acknowledge, "alerts", principal)
+    state, tenant = alerts_of(request), principal
     async with state.database.for_tenant(tenant.tenant_id) as tx:
+        if told_before := await once.replay(tx):
+            return told_before
         conn, id_ = await driver(tx), _id(alert_id)
         await alert_reads.lock_subject(conn, tenant.tenant_id, id_)
         held = await alert_reads.one(conn, tenant.tenant_id, id_)
@@ -119,7 +124,7 @@ async def acknowledge(request: Request, principal: Writer, alert_id: str) -> Res
         moment = Moment(time.now, time.now, state.clock.now(), time.sandbox)
         await alert_rows.write(conn, tenant.tenant_id, [told.alert], moment.recorded)
         await outbox.put(tx, "alerts", record_rows(tenant.tenant_id, [told], moment))
-    return json_answer(shown(told.alert))
+        return await once.keep(tx, json_answer(shown(told.alert)))
 
 
 def _refuse_ended(alert: Alert) -> None:

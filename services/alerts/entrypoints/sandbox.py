@@ -12,7 +12,7 @@ from libs.common.db.audit import record
 from libs.common.db.database import driver
 from libs.common.eventlog.port import LogError
 from libs.common.web.auth import Principal, require
-from libs.common.web.commands import command, documented
+from libs.common.web.commands_once import command_once, documented_once
 from libs.common.web.errors import ErrorItem, Invalid, NotFound, Unavailable
 from services.alerts.adapters import clocks
 from services.alerts.app.state import AlertsState
@@ -46,16 +46,15 @@ async def read_clock(request: Request, principal: Reader) -> Response:
     "/v1/sandbox/clock",
     response_model=SandboxClock,
     status_code=202,
-    openapi_extra=documented(MoveClock),
+    openapi_extra=documented_once(MoveClock),
 )
 async def move_clock(request: Request, principal: Admin) -> Response:
     """Move the clock; what is due by then is dealt with in the order of its time."""
-    wanted, state, tenant = (
-        await command(request, MoveClock),
-        alerts_of(request),
-        principal.tenant_id,
-    )
+    wanted, once = await command_once(request, MoveClock, "alerts", principal)
+    state, tenant = alerts_of(request), principal.tenant_id
     async with state.database.for_tenant(tenant) as tx:
+        if told_before := await once.replay(tx):
+            return told_before
         before = await _now(tx, tenant)
         if wanted.now < before or not await clocks.move(await driver(tx), tenant, wanted.now):
             raise _backwards(before)
@@ -63,7 +62,7 @@ async def move_clock(request: Request, principal: Admin) -> Response:
             tx, "alerts", state.clock, tenant, f"key:{principal.key_id}", "clock.moved",
             "sandbox clock", before=before.isoformat(), after=wanted.now.isoformat(),
         )  # fmt: skip
-    return json_answer({"now": wanted.now, "settled": False}, 202)
+        return await once.keep(tx, json_answer({"now": wanted.now, "settled": False}, 202))
 
 
 async def _now(tx: AsyncConnection, tenant_id: str) -> datetime:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common.ids import uuid7
 from libs.common.web.auth import Principal, principal_of
-from libs.common.web.commands import command, documented
+from libs.common.web.commands_once import command_once, documented_once
 from libs.common.web.errors import Conflict, Forbidden, NotFound
 from services.funnel.adapters import rebuild_requests
 from services.funnel.app.rebuild_requests import RebuildReport, RebuildRunning
@@ -38,13 +38,16 @@ Rebuilder = Annotated[Principal, Depends(_may_rebuild)]
     "/v1/projection/rebuilds",
     status_code=202,
     response_model=Rebuild,
-    openapi_extra=documented(PostRebuild),
+    openapi_extra=documented_once(PostRebuild),
 )
 async def post_rebuild(request: Request, principal: Rebuilder) -> Response:
     """Ask for a rebuild: of the own tenant, of the one an operator names, or of all."""
-    wanted, funnel = await command(request, PostRebuild), funnel_of(request)
+    wanted, once = await command_once(request, PostRebuild, "funnel", principal)
+    funnel = funnel_of(request)
     rebuild_id = uuid7(funnel.clock)
     async with _transaction(funnel, principal) as tx:
+        if told_before := await once.replay(tx):
+            return told_before
         tenants = await _tenants(tx, principal, wanted.tenant)
         try:
             await rebuild_requests.request(
@@ -53,9 +56,9 @@ async def post_rebuild(request: Request, principal: Rebuilder) -> Response:
         except RebuildRunning as error:
             raise Conflict(str(error), code="rebuild_running") from None
         found = await rebuild_requests.report(tx, rebuild_id, None)
-    if found is None:
-        raise NotFound("there is no tenant to rebuild")
-    return json_answer(_shown(found), 202)
+        if found is None:
+            raise NotFound("there is no tenant to rebuild")
+        return await once.keep(tx, json_answer(_shown(found), 202))
 
 
 @router.get("/v1/projection/rebuilds/{rebuild_id}", response_model=Rebuild)

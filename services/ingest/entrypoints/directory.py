@@ -13,7 +13,7 @@ from libs.common.web.auth import (
     require,
     require_operator,
 )
-from libs.common.web.commands import command, documented
+from libs.common.web.commands import command, documented, refuse_key
 from libs.common.web.cursors import Cursors
 from libs.common.web.errors import Conflict, ErrorItem, Invalid, NotFound
 from libs.common.web.pages import Limit
@@ -25,11 +25,16 @@ router = APIRouter(tags=["tenants"])
 Operator = Annotated[Principal, Depends(require_operator())]
 Admin = Annotated[Principal, Depends(require("admin"))]
 Anyone = Annotated[Principal, Depends(principal_of)]
+_SHOWN_ONCE = (
+    "not taken here: the answer holds a key that is shown once and never stored, so it could not"
+    " be given again; list what there is, revoke what is unknown and ask anew"
+)
 
 
 @router.post("/v1/tenants", status_code=201, openapi_extra=documented(CreateTenant))
 async def create_tenant(request: Request, operator: Operator) -> dict[str, Any]:
     """A tenant with its first admin key, which is shown this once."""
+    refuse_key(request, _SHOWN_ONCE)
     wanted = await command(request, CreateTenant)
     ingest = ingest_of(request)
     tenant, key = _tenant(wanted, ingest), new_key(ingest.pepper)
@@ -63,6 +68,7 @@ async def read_own_tenant(request: Request, principal: Anyone) -> dict[str, Any]
 @router.post("/v1/api-keys", status_code=201, openapi_extra=documented(CreateKey))
 async def create_key(request: Request, principal: Admin) -> dict[str, Any]:
     """A key of the own tenant; `key` is shown this once."""
+    refuse_key(request, _SHOWN_ONCE)
     ingest, wanted = ingest_of(request), await command(request, CreateKey)
     if wanted.expires_at is not None and wanted.expires_at <= ingest.clock.now():
         item = ErrorItem("must lie in the future", "past", pointer="/expires_at")

@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect
 
 from libs.common.ids import uuid7
 from libs.common.web.auth import Principal, require
+from libs.common.web.commands import refuse_key
 from libs.common.web.cursors import Cursors
 from libs.common.web.errors import (
     AppError,
@@ -40,6 +41,9 @@ router = APIRouter(tags=["imports"])
 Writer = Annotated[Principal, Depends(require("events:write"))]
 _ENCODINGS: Mapping[str, Encoding] = {"identity": "identity", "": "identity", "gzip": "gzip"}
 _FULL_RETRY = 60
+_SENT_AGAIN = (
+    "not taken here: events are known by source and id, so a file that is sent again adds nothing"
+)
 
 
 class ReceiveTimeout(AppError):
@@ -56,6 +60,7 @@ async def start_import(
     mapping: str | None = None,
 ) -> dict[str, Any]:
     """Store a file durably, then work it off behind this answer."""
+    refuse_key(request, _SENT_AGAIN)
     encoding = _encoding(request, mapping)
     ingest = ingest_of(request)
     import_id = uuid7(ingest.clock)

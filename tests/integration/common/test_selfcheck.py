@@ -86,10 +86,8 @@ PLANTED = {
         f"funnel.deals is open to {ROLE}",
     ),
     "a schema behind this code": (
-        "UPDATE funnel.alembic_version SET version_num = 'gone'; "
         "ALTER TABLE funnel.alembic_version RENAME TO hidden",
-        "ALTER TABLE funnel.hidden RENAME TO alembic_version;"
-        " UPDATE funnel.alembic_version SET version_num = 'funnel_0001'",
+        "ALTER TABLE funnel.hidden RENAME TO alembic_version",
         "schema funnel has not been migrated",
     ),
 }

@@ -178,6 +178,26 @@ async def test_a_second_rebuild_waits_for_the_first(database_url: str) -> None:
         await idle.hand.execute("UPDATE funnel.rebuilds SET finished_at = now()")
 
 
+@pytest.mark.parametrize("who", ["tenant", "operator"])
+async def test_a_rebuild_asked_for_again_under_its_key_is_the_same_one(
+    database_url: str, who: str
+) -> None:
+    async with served(database_url, working=False) as idle:
+        tenant = await idle.tenant()
+        caller, body = tenant if who == "tenant" else await idle.operator(), {"tenant": tenant}
+        key = {"headers": {"Idempotency-Key": f"rebuild {tenant}"}}
+        first, again = [
+            await idle.call(caller, "POST", REBUILDS, json=body, **key) for _ in range(2)
+        ]
+        assert (first.status_code, again.status_code) == (202, 202)
+        assert first.content == again.content
+        other = await idle.call(caller, "POST", REBUILDS, json=body | {"accept": True}, **key)
+        assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+        rows = "SELECT count(*) FROM funnel.rebuilds WHERE tenant_id = $1"
+        assert await idle.hand.fetchval(rows, tenant) == 1
+        await idle.hand.execute("UPDATE funnel.rebuilds SET finished_at = now()")
+
+
 async def test_walls_and_scopes_of_rebuilds(funnel: Served) -> None:
     tenant, other = await funnel.tenant(), await funnel.tenant()
     reader = await funnel.tenant("deals:read")

@@ -398,10 +398,20 @@ async def test_reads_refuse_what_the_database_cannot_be_asked(api: Api, path: st
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_parameter")
 
 
-async def test_a_command_with_an_idempotency_key_says_that_it_is_not_taken(api: Api) -> None:
-    body = {"name": "n", "scopes": ["deals:read"]}
-    answer = await api.client.post("/v1/api-keys", json=body, headers={"Idempotency-Key": "abc"})
+@pytest.mark.parametrize(
+    ("path", "body", "why"),
+    [("/v1/api-keys", {"name": "n", "scopes": ["deals:read"]}, "shown once"),
+     ("/v1/tenants", {"id": "t", "timezone": "UTC", "currency": "EUR"}, "shown once"),
+     ("/v1/imports", {}, "adds nothing")],
+)  # fmt: skip
+async def test_what_cannot_answer_twice_refuses_idempotency_keys(
+    api: Api, path: str, body: dict[str, Any], why: str
+) -> None:
+    client = api.operator if path == "/v1/tenants" else api.client
+    answer = await client.post(path, json=body, headers={"Idempotency-Key": "abc"})
     assert (answer.status_code, answer.json()["code"]) == (422, "not_supported_yet")
+    assert answer.json()["errors"][0]["parameter"] == "Idempotency-Key"
+    assert why in answer.json()["detail"]
 
 
 async def test_an_integer_beyond_reading_is_its_own_events_fault(api: Api) -> None:
