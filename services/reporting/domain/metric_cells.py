@@ -44,15 +44,16 @@ def cells(
     sums: Iterable[Record],
     order: Sequence[str],
 ) -> tuple[list[Cell], Counted]:
-    """A cell per period and key, zeros included, and the total; places go in the given order."""
-    whole, counted = _counted(asked, numbers, sums)
-    sides = sorted({side for _, side in counted}, key=_order(order))
+    """A cell per period and key, zeros included, and the total; stages go in the given order."""
+    whole, counted, of_key = _counted(asked, numbers, sums)
+    of_stages = PLACES.get(asked.metric) == "stage_id"
+    sides = sorted({side for _, side in counted}, key=_order(order if of_stages else ()))
     if not sides and asked.metric not in PLACES and not asked.group_by:
         sides = [((), ())]
     inside = trimmed(asked, found, {period for period, _ in counted})
     refuse_too_many(len(inside) * len(sides))
     listed = [
-        Cell(period, *side, counted.get((number, side), Counted()))
+        Cell(period, *side, counted.get((number, side), Counted(whole=of_key[number, side[1]])))
         for number, period in inside
         for side in sides
     ]
@@ -65,7 +66,8 @@ Place = tuple[int, Side]
 
 def _counted(
     asked: Measured, numbers: Iterable[Record], sums: Iterable[Record]
-) -> tuple[Record, dict[Place, Counted]]:
+) -> tuple[Record, dict[Place, Counted], defaultdict[tuple[int, Key], int]]:
+    """The total's numbers, the cells that have something, and the deals of all their places."""
     whole: Record = {}
     rows: dict[Place, Record] = {}
     for record in numbers:
@@ -77,10 +79,11 @@ def _counted(
     for (period, (_, key)), record in rows.items():
         of_key[period, key] += record["n"]
     amounts, valued = _amounts(asked, sums)
-    return whole, {
+    found = {
         place: Counted(record, amounts[place], valued[place], of_key[place[0], place[1][1]])
         for place, record in rows.items()
     }
+    return whole, found, of_key
 
 
 def _amounts(asked: Measured, sums: Iterable[Record]) -> Any:

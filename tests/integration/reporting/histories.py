@@ -39,6 +39,8 @@ class VisitRow:
     stage_class: str
     entered_at: datetime
     left_at: datetime | None
+    exit: str | None = None
+    next_stage_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -85,18 +87,18 @@ def version(known_from: datetime, steps: Sequence[Step], pipeline: Pipeline) -> 
     spans: dict[datetime, SpanRow] = {}
     facts: dict[str, Any] = {
         "status": "open", "pipeline_id": pipeline.pipeline_id, "created_at": steps[0].time,
-        "attributes": {}, "stage_id": None,
+        "attributes": {}, "stage_id": None, "closed_at": None,
     }  # fmt: skip
     for step in steps:
         if step.stage is not None:
-            if visits:
-                visits[-1] = replace(visits[-1], left_at=step.time)
             kind = pipeline.class_of(step.stage)
+            if visits:
+                visits[-1] = _left(visits[-1], step, kind)
             number = len(visits) + 1
             visits.append(VisitRow(number, step.pipeline, step.stage, kind, step.time, None))
             facts = {
                 **facts, "pipeline_id": step.pipeline, "stage_id": step.stage, "status": kind,
-                "stage_entered_at": step.time,
+                "stage_entered_at": step.time, "closed_at": _closed(facts, step.time, kind),
             }  # fmt: skip
         facts = {**facts, **dict(step.facts)}
         spans[step.time] = SpanRow(step.time, INFINITY, facts)
@@ -106,6 +108,21 @@ def version(known_from: datetime, steps: Sequence[Step], pipeline: Pipeline) -> 
         for start, end in zip(sorted(spans), starts, strict=True)
     )
     return Version(known_from, tuple(visits), closed)
+
+
+def _left(visit: VisitRow, step: Step, kind: str) -> VisitRow:
+    how = "left" if kind in ("open", visit.stage_class) else kind
+    how = how if step.pipeline == visit.pipeline_id else "moved"
+    return replace(visit, left_at=step.time, exit=how, next_stage_id=step.stage)
+
+
+def _closed(facts: dict[str, Any], now: datetime, kind: str) -> datetime | None:
+    """When this life ended: the first entry into the class that it is in."""
+    if kind == "open":
+        return None
+    same = facts["stage_id"] and facts["status"] == kind
+    closed: datetime = facts["closed_at"] if same else now
+    return closed
 
 
 async def write_tenant(connection: asyncpg.Connection, tenant: str, **settings: Any) -> None:
@@ -162,11 +179,11 @@ async def write_deals(
 
 _FACTS = (
     "status", "pipeline_id", "stage_id", "stage_entered_at", "created_at", "closed_at", "name",
-    "amount", "currency", "owner_id", "team_id", "region",
+    "amount", "currency", "owner_id", "team_id", "region", "lost_reason", "merged_into",
 )  # fmt: skip
 _VISIT_COLUMNS = (
     "tenant_id", "generation", "deal_id", "n", "pipeline_id", "stage_id", "class", "entered_at",
-    "left_at", "event_source", "event_id", "known_from", "known_to",
+    "left_at", "exit", "next_stage_id", "event_source", "event_id", "known_from", "known_to",
 )  # fmt: skip
 _SPAN_COLUMNS = (
     "tenant_id", "generation", "deal_id", "n", "life", "push_count", "attributes", "valid_from",
@@ -182,7 +199,8 @@ def _known(deal: DealPast) -> list[tuple[Version, datetime]]:
 def _visit_rows(tenant: str, deal: DealPast) -> list[tuple[Any, ...]]:
     return [
         (tenant, 1, deal.deal_id, v.n, v.pipeline_id, v.stage_id, v.stage_class, v.entered_at,
-         v.left_at, "test", f"{deal.deal_id}-{v.n}", held.known_from, until)
+         v.left_at, v.exit, v.next_stage_id, "test", f"{deal.deal_id}-{v.n}", held.known_from,
+         until)
         for held, until in _known(deal)
         for v in held.visits
     ]  # fmt: skip
