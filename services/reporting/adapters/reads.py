@@ -37,6 +37,9 @@ _LATEST_KNOWN = text(
     FROM (SELECT known_from, known_to FROM funnel_api.visits_v1
         UNION ALL SELECT known_from, known_to FROM funnel_api.deal_history_v1) r"""
 )
+_LATEST_EVENT = text(
+    "SELECT max(recorded_at) FROM funnel_api.events_v1 WHERE subject_kind = 'deal'"
+)
 _WATERMARK = text(
     """SELECT LEAST((SELECT watermark FROM funnel_api.watermark_v1),
         (SELECT min(started_at) FROM ingest_api.imports_v1 WHERE state = 'running'))
@@ -82,10 +85,11 @@ class TransactionReads:
             found.setdefault(row.pipeline_id, []).append(stage)
         return {name: Pipeline(name, tuple(stages)) for name, stages in found.items()}
 
-    async def latest_known(self) -> datetime | None:
+    async def latest_known(self, *, with_events: bool = False) -> datetime | None:
         """The greatest known instant of the tenant's rows, by reading them all."""
-        found: datetime | None = (await self.tx.execute(_LATEST_KNOWN)).scalar_one()
-        return found
+        asked = (_LATEST_KNOWN, _LATEST_EVENT) if with_events else (_LATEST_KNOWN,)
+        found = [(await self.tx.execute(statement)).scalar_one() for statement in asked]
+        return max((known for known in found if known is not None), default=None)
 
     async def watermark(self) -> datetime | None:
         """Up to when the tenant's known time is final; `None` before there is a watermark."""

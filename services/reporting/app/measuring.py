@@ -40,18 +40,19 @@ class Asking:
     setting: Setting
     definitions: str
 
-    async def as_of(self) -> AsOf:
+    async def as_of(self, *, of_events: bool = False) -> AsOf:
         """The two instants; asking again with both gives the same numbers.
 
         Without a `known_at` everything known was used, so the latest known instant stands for it.
         """
-        tenant, at = self.setting.tenant, self.setting.at
-        known_at = at.known_at or tenant.latest_known or await self.reads.latest_known()
+        at = self.setting.at
+        known_at = at.known_at or self.setting.tenant.latest_known
+        known_at = known_at or await self.reads.latest_known(with_events=of_events)
         return AsOf(
             valid_at=at.valid_at,
             known_at=known_at or self.state.clock.now(),
             watermark=await self.reads.watermark(),
-            generation=tenant.generation,
+            generation=self.setting.tenant.generation,
         )
 
     def seal(self, drill: Drill) -> str:

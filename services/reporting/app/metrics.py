@@ -61,7 +61,7 @@ async def metric_answer(
     pipeline = questions.pipeline_of(asked, await asking.reads.pipelines())
     own = {"threshold": stalling.threshold, "by": stalling.by} if stalling else {}
     question = questions.measured(asked, metric, pipeline, asking.setting, **own)
-    as_of = await asking.as_of()
+    as_of = await asking.as_of(of_events=question.metric == "stalled" and question.by == "idle")
     found = await _periods(asking, asked, question)
     question = replace(question, borders=tuple(period.start for period in found or ()))
     cells, total = await _cells(asking, question, found, pipeline)

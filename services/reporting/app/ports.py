@@ -17,8 +17,11 @@ class Reads(Protocol):
         """Every pipeline with its stages in order."""
         ...
 
-    async def latest_known(self) -> datetime | None:
-        """The greatest known instant of the tenant's rows; `None` before there are any."""
+    async def latest_known(self, *, with_events: bool = False) -> datetime | None:
+        """The greatest known instant of the tenant's rows; `None` before there are any.
+
+        `with_events` is for measures that read events: one may change no row.
+        """
         ...
 
     async def watermark(self) -> datetime | None:
