@@ -102,7 +102,7 @@ async def get_stalled(
             raise refused(name, "stalled deals are of one instant: valid_at", "not_applicable")
     if asked.interval != "none":
         raise refused("interval", "stalled deals are of one instant: valid_at", "not_applicable")
-    limit = parsed("threshold", threshold or "P30D", length)
+    limit = parsed("threshold", "P30D" if threshold is None else threshold, length)
     assert limit is not None  # noqa: S101  # a default is given
     stalling = Stalling(limit, cast(By, choice("by", by, get_args(By), "in_stage")))
 
