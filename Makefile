@@ -8,7 +8,7 @@ ARGS ?=
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fault test-full check fmt lint types arch bench openapi migrate lock clean clean-data
+.PHONY: help setup run stack test test-fault test-full check fmt lint types arch bench openapi migrate lock clean clean-data
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-17s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -25,6 +25,9 @@ $(READY): requirements.lock pyproject.toml
 
 run: $(READY) ## start everything on 127.0.0.1:8080 (ARGS="--once" stops after the summary)
 	$(BIN)/python -m services.standalone up $(ARGS)
+
+stack: $(READY) ## the same as processes of their own, over a real Kafka (needs Java 17) and PostgreSQL
+	$(BIN)/python -m services.standalone stack $(ARGS)
 
 test: $(READY) ## every tier that this machine can run (TESTS=path and ARGS="-k word" narrow it)
 	$(BIN)/python -m pytest -m "not fault and not scale" $(ARGS) $(TESTS)
@@ -52,8 +55,9 @@ arch: $(READY) ## import contracts, budgets, and that documents tell what the co
 bench: $(READY) ## speed as ratios against named baselines, in one run
 	$(BIN)/python -m tests.bench $(ARGS)
 
-openapi: $(READY) ## write docs/openapi from the code
+openapi: $(READY) ## write docs/openapi and the table of segments from the code
 	$(BIN)/python -m services.standalone.openapi docs/openapi
+	$(BIN)/python -m services.standalone.gateway.documented docs/operations.md
 
 migrate: $(READY) ## bring the database of HEADWAY_DATABASE_URL to head
 	$(BIN)/python -m libs.common.db migrate

@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 PREFIX = "HEADWAY_"
 CLIENT = frozenset({"HEADWAY_URL", "HEADWAY_API_KEY"})
 """What the command line reads besides the settings of a process."""
-OWNERS = ("INGEST", "FUNNEL", "ALERTS", "REPORTING", "STANDALONE", "DEMO", "TEST")
+OWNERS = ("INGEST", "FUNNEL", "ALERTS", "REPORTING", "STANDALONE", "DEMO", "GATEWAY", "TEST")
 """`HEADWAY_<OWNER>_*` belongs to a service (or to the tests), which checks its own names.
 
 One environment may be shared by all processes, so nobody refuses another's settings.

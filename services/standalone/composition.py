@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fastapi import FastAPI
 
 from libs.common.db.database import Database
+from libs.common.process.status import Examiner
 from libs.common.runtime import Resources, Service, Worker
 from libs.common.web.auth import Authenticator
 from libs.common.web.cursors import Cursors
@@ -18,7 +19,6 @@ from services.ingest.adapters.directory import Directory
 from services.ingest.entrypoints.state import IngestState
 from services.reporting import bootstrap as reporting
 from services.standalone import routes
-from services.standalone.status import Examiner
 
 BUILDERS = (ingest.build, funnel.build, alerts.build, reporting.build)
 
@@ -39,19 +39,25 @@ class Composition:
 async def composed(resources: Resources) -> AsyncIterator[Composition]:
     """Build everything; what the application needs of its own is closed on the way out."""
     services = [build(resources) for build in BUILDERS]
-    positions = Database(resources.database_url, "headway_ingest_worker", pool_size=2)
-    examiner = Examiner(services, resources.database_url, positions, resources.log)
-    keys = Database(resources.database_url, "headway_ingest_api", pool_size=2, statement_timeout=3)
+    url = resources.database_url
+    own = {
+        service.name: Database(url, f"headway_{service.name}_api", pool_size=2, statement_timeout=3)
+        for service in services
+    }
+    examiner = Examiner(services, url, own, resources.log)
     try:
         app = create_app(
             [*services, routes.service(examiner)],
-            authenticator=Authenticator(keys, resources.key_for("api-keys"), resources.clock),
+            authenticator=Authenticator(
+                own["ingest"], resources.key_for("api-keys"), resources.clock
+            ),
             cursors=Cursors(resources.key_for("cursors")),
             clock=resources.clock,
         )
         yield Composition(app, services)
     finally:
-        await keys.close()
+        for database in own.values():
+            await database.close()
 
 
 def directory_of(composition: Composition) -> Directory:

@@ -2,10 +2,10 @@
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
-from services.standalone.status import Lag, Status
+from libs.common.process.status import Lag, Status
 
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:3rem auto;padding:0 1rem}"
@@ -21,22 +21,30 @@ _CALL = "curl -H 'Authorization: Bearer KEY' '/v1/funnel/conversion?pipeline_id=
 
 
 def render(status: Status) -> str:
-    """The whole document."""
+    """The whole page of one process that runs everything."""
+    return document(
+        f"<h2>Services</h2>{states('service', status.services)}<h2>Event log</h2>{_log(status)}"
+        f"<h2>Where to go</h2>{links([('/docs', 'The interface, to try out')], status.services)}"
+        f"<h2>Ask</h2><p><code>{escape(_CALL)}</code></p><p>The keys are in the data directory, "
+        "in <code>demo-key</code> and <code>operator-key</code>. README.md and "
+        "docs/quickstart.md show more.</p>"
+    )
+
+
+def document(body: str) -> str:
+    """A page with our head; `body` is escaped already."""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         f"<title>Headway</title><style>{_STYLE}</style></head><body><h1>Headway</h1>"
         "<p>Sales progress from CRM events: exact deal history, funnel and reports.</p>"
-        f"<h2>Services</h2>{_services(status)}<h2>Event log</h2>{_log(status)}"
-        f"<h2>Where to go</h2><ul>{_links(list(status.services))}</ul>"
-        f"<h2>Ask</h2><p><code>{escape(_CALL)}</code></p><p>The keys are in the data directory, "
-        "in <code>demo-key</code> and <code>operator-key</code>. README.md and "
-        "docs/quickstart.md show more.</p></body></html>"
+        f"{body}</body></html>"
     )
 
 
-def _services(status: Status) -> str:
-    rows = "".join(_row(name, found) for name, found in status.services.items())
-    return f"<table><tr><th>service</th><th>state</th></tr>{rows}</table>"
+def states(what: str, found: Mapping[str, Sequence[str]]) -> str:
+    """A table of names; those without faults are ready."""
+    rows = "".join(_row(name, faults) for name, faults in found.items())
+    return f"<table><tr><th>{what}</th><th>state</th></tr>{rows}</table>"
 
 
 def _row(name: str, faults: Sequence[str]) -> str:
@@ -57,8 +65,9 @@ def _lag(lag: Lag) -> str:
     return f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
 
 
-def _links(services: Sequence[str]) -> str:
+def links(first: Sequence[tuple[str, str]], services: Iterable[str]) -> str:
+    """A list of links: `first`, the services' descriptions, health."""
     shapes = [(f"/openapi/{name}.json", f"OpenAPI of {name}") for name in services]
-    health = [("/readyz", "Readiness"), ("/metrics", "Metrics")]
-    links = [("/docs", "The interface, to try out"), *shapes, *health]
-    return "".join(f'<li><a href="{escape(path)}">{escape(text)}</a></li>' for path, text in links)
+    found = [*first, *shapes, ("/readyz", "Readiness"), ("/metrics", "Metrics")]
+    items = (f'<li><a href="{escape(path)}">{escape(text)}</a></li>' for path, text in found)
+    return f"<ul>{''.join(items)}</ul>"

@@ -21,6 +21,16 @@ class DemoSettings(ServiceSettings):
     """The live trickle that follows the history; 0 turns it off."""
 
 
+class GatewaySettings(ServiceSettings):
+    """`HEADWAY_GATEWAY_*`."""
+
+    model_config = SettingsConfigDict(env_prefix="HEADWAY_GATEWAY_", frozen=True, extra="forbid")
+    processes: str = ""
+    """Where every process answers: `ingest-api-1=http://host:port,funnel-consumer=http://…`."""
+    socket: int = Field(default=-1, ge=-1)
+    """The number of a listening socket that was inherited; -1: open `HEADWAY_PORT`."""
+
+
 class ClientSettings(BaseSettings):
     """Where the commands that talk REST find Headway, and with which key."""
 

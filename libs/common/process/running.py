@@ -13,13 +13,15 @@ from libs.common.process.checks import base_checks
 from libs.common.process.commands import API, workers_of
 from libs.common.process.front import Front
 from libs.common.process.resources import StoppedMeanwhile, unopened, until_there
+from libs.common.process.status import Examiner
+from libs.common.process.status_route import status_service
 from libs.common.process.stopping import stop_in_time
 from libs.common.runtime import Resources, Service, Worker, run_workers
 from libs.common.settings import CommonSettings
 from libs.common.web.auth import Authenticator
 from libs.common.web.cursors import Cursors
 from libs.common.web.factory import create_app
-from libs.common.web.serve import Port, listening
+from libs.common.web.serve import Port, listen, listening
 
 Build = Callable[[Resources], Service]
 
@@ -28,7 +30,8 @@ async def run_process(name: str, command: str, build: Build, settings: CommonSet
     """Answer on the port at once, wait for what is needed, work until told to stop."""
     process = _Process(name, command, build, unopened(settings))
     stop_in_time(process.stop, settings.stop_seconds)
-    async with listening(process.front, settings.host, settings.port, process.stop) as port:
+    address = listen(settings.host, settings.port)
+    async with listening(process.front, address, process.stop) as port:
         try:
             await process.live(port)
         except StoppedMeanwhile:
@@ -72,9 +75,10 @@ class _Process:
         role = f"headway_{self.name}_{'worker' if workers else 'api'}"
         keys = Database(url, f"headway_{self.name}_api", pool_size=2, statement_timeout=3)
         pings = Database(url, role, pool_size=1, statement_timeout=2, pool_timeout=2)
-        served = replace(service, routers=()) if workers else service
+        checked = base_checks(service, pings, resources.log, working=bool(workers))
+        examiner = Examiner([checked], url, {self.name: keys}, resources.log)
         app = create_app(
-            [base_checks(served, pings, resources.log, working=bool(workers))],
+            [replace(checked, routers=())] if workers else [checked, status_service(examiner)],
             authenticator=Authenticator(keys, resources.key_for("api-keys"), resources.clock),
             cursors=Cursors(resources.key_for("cursors")),
             clock=resources.clock,

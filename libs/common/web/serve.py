@@ -38,7 +38,7 @@ async def serve(
 
     Signals stay the caller's. Raises `PortTaken`; what fails at start is raised as it is.
     """
-    await serve_on(_listen(host, port), app, stop, ready=ready, lifespan=lifespan)
+    await serve_on(listen(host, port), app, stop, ready=ready, lifespan=lifespan)
 
 
 async def serve_on(
@@ -73,14 +73,14 @@ class Port:
 
 
 @contextlib.asynccontextmanager
-async def listening(app: ASGIApp, host: str, port: int, stop: asyncio.Event) -> AsyncIterator[Port]:
-    """`app` answers inside this context. Should the server fail, `stop` is set.
+async def listening(app: ASGIApp, at: socket.socket, stop: asyncio.Event) -> AsyncIterator[Port]:
+    """`app` answers at a socket (of `listen`) inside this context, which closes it at the end.
 
-    The application's lifespan is the caller's affair. Raises `PortTaken`.
+    Should the server fail, `stop` is set. The application's lifespan is the caller's affair.
     """
     halt = asyncio.Event()
     bound: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    serving = serve(app, host, port, halt, ready=bound.set_result, lifespan="off")
+    serving = serve_on(at, app, halt, ready=bound.set_result, lifespan="off")
     server = asyncio.create_task(serving, name="server")
     both: set[asyncio.Future[Any]] = {server, bound}
     await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
@@ -131,7 +131,8 @@ async def _stop_with(server: uvicorn.Server, stop: asyncio.Event) -> None:
     server.should_exit = True
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that takes connections from now on; raises `PortTaken`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

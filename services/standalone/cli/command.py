@@ -8,7 +8,17 @@ import sys
 import typer
 from pydantic import ValidationError
 
-from services.standalone.cli import exchange, keys, operate, simulate, tenants, up
+from services.standalone.cli import (
+    exchange,
+    gateway,
+    keys,
+    operate,
+    prepare,
+    simulate,
+    stack,
+    tenants,
+    up,
+)
 from services.standalone.cli.output import JSON_FLAG, failed
 from services.standalone.client import ClientError
 
@@ -20,6 +30,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("up")(up.up)
+app.command("stack")(stack.stack)
+app.command("gateway")(gateway.gateway)
+app.command("prepare")(prepare.prepare)
 app.add_typer(tenants.app, name="tenants", help="Tenants (operator key).")
 app.add_typer(keys.app, name="keys", help="API keys of a tenant (its admin key).")
 app.command("import")(exchange.import_file)

@@ -1,4 +1,4 @@
-"""A `headway up` as users start it: a process of its own, told by arguments and environment."""
+"""Headway as users start it: a process of its own, told by arguments and environment."""
 
 import json
 import os
@@ -43,9 +43,20 @@ class Headway:
     data_dir: Path
     arguments: tuple[str, ...] = ()
     changes: dict[str, str] = field(default_factory=dict)
+    command: str = "up"
+    patience: float = 20
+    """Seconds that a stop takes at most."""
 
     def start(self) -> dict[str, Any]:
-        command = (*COMMAND, "up", "--json", "--port", "0", "--data-dir", str(self.data_dir))
+        command = (
+            *COMMAND,
+            self.command,
+            "--json",
+            "--port",
+            "0",
+            "--data-dir",
+            str(self.data_dir),
+        )
         with (self.data_dir.parent / "headway.log").open("ab") as log:
             self.process = subprocess.Popen(
                 (*command, *self.arguments), cwd=ROOT, env=environment(self.changes),
@@ -62,12 +73,12 @@ class Headway:
         self._end(signal.SIGKILL)
 
     def terminate(self) -> int:
-        """SIGTERM; answers the exit code. A stop takes at most 20 s."""
+        """SIGTERM; answers the exit code."""
         return self._end(signal.SIGTERM)
 
     def _end(self, number: signal.Signals) -> int:
         self.process.send_signal(number)
-        return self.ended(20)
+        return self.ended(self.patience)
 
     def ended(self, seconds: float) -> int:
         """Wait for its end; answers the exit code, -9 for a killed one."""

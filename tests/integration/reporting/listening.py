@@ -15,7 +15,7 @@ from prometheus_client import REGISTRY
 from libs.common.contracts.topics import ALERT_EVENTS, DEALS
 from libs.common.eventlog.memory_log import MemoryLog, MemoryReader
 from libs.common.eventlog.port import Reader
-from libs.common.web.serve import Port, listening
+from libs.common.web.serve import Port, listen, listening
 from services.reporting.app.state import ReportingState
 from services.reporting.app.stream_limits import Limits
 from tests.integration.reporting.conftest import Reporting
@@ -166,7 +166,7 @@ async def on_air(reporting: Reporting, **means: Any) -> AsyncIterator[Station]:
     log = quick.log
     assert isinstance(log, MemoryLog)
     readers = counted(log)
-    async with listening(reporting.app, "127.0.0.1", 0, asyncio.Event()) as port:
+    async with listening(reporting.app, listen("127.0.0.1", 0), asyncio.Event()) as port:
         yield Station(reporting, port, readers)
 
 

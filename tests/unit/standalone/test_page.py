@@ -2,8 +2,8 @@
 
 import re
 
+from libs.common.process.status import Lag, Status
 from services.standalone.page import POLICY, render
-from services.standalone.status import Lag, Status
 
 
 def test_it_names_services_faults_and_lag() -> None:

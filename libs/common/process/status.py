@@ -1,4 +1,4 @@
-"""What is reachable, migrated and lagging: for `GET /v1/status`, `headway doctor` and the page."""
+"""What is reachable, migrated and lagging: for `GET /v1/status`, `headway doctor` and pages."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,9 @@ from libs.common.eventlog.port import EventLog, LogError, Partition
 from libs.common.runtime import Service
 
 _CHECK_SECONDS = 2.0
-_POSITIONS = text("SELECT reader_group, topic, partition, next_offset FROM funnel_api.positions_v1")
+_POSITIONS = "SELECT reader_group, topic, partition, next_offset FROM {schema}.positions"
+_READERS = {schema: text(_POSITIONS.format(schema=schema)) for schema in ("funnel", "alerts")}
+"""Services that read the log, and how to see how far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +42,11 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Examiner:
-    """Looks at the parts of this process. `database` is of a role that may read positions."""
+    """Looks at services; `databases` has each one's own, for its positions in the log."""
 
     services: Sequence[Service]
     database_url: str
-    database: Database
+    databases: Mapping[str, Database]
     log: EventLog
 
     async def quick(self) -> Status:
@@ -73,11 +75,12 @@ class Examiner:
         return []
 
     async def _lag(self) -> Sequence[Lag]:
-        async with self.database.across_tenants() as tx:
-            rows = (await tx.execute(_POSITIONS)).all()
         positions: dict[tuple[str, str], dict[Partition, int]] = {}
-        for group, topic, number, next_offset in rows:
-            positions.setdefault((group, topic), {})[Partition(topic, number)] = next_offset
+        for name in _READERS.keys() & {service.name for service in self.services}:
+            async with self.databases[name].across_tenants() as tx:
+                rows = (await tx.execute(_READERS[name])).all()
+            for group, topic, number, next_offset in rows:
+                positions.setdefault((group, topic), {})[Partition(topic, number)] = next_offset
         return [await self._behind(*key, held) for key, held in sorted(positions.items())]
 
     async def _behind(self, group: str, topic: str, held: Mapping[Partition, int]) -> Lag:

@@ -1,0 +1,32 @@
+"""Which service answers a path: the one table of segments after `/v1`."""
+
+from collections.abc import Mapping
+
+SEGMENTS: Mapping[str, tuple[str, ...]] = {
+    "ingest": ("api-keys", "connections", "dead-letters", "events", "imports", "mappings",
+               "tenants", "webhooks"),
+    "funnel": ("accounts", "deals", "leads", "pipelines", "projection", "teams", "users"),
+    "alerts": ("alerts", "backtests", "calendars", "channels", "deliveries", "playbooks",
+               "routes", "rules", "runs", "sandbox", "silences"),
+    "reporting": ("drill", "fiscal-calendar", "forecast", "funnel", "fx-rates", "goals",
+                  "metrics", "pipeline", "reports", "stream"),
+}  # fmt: skip
+"""Segments of the whole interface, built or not: a service says itself what it cannot do yet."""
+
+_SERVICE_OF = {segment: service for service, names in SEGMENTS.items() for segment in names}
+
+
+def segment_of(path: str) -> str | None:
+    """The segment after `/v1` that some service answers."""
+    version, _, rest = path.removeprefix("/").partition("/")
+    segment = rest.partition("/")[0]
+    return segment if version == "v1" and segment in _SERVICE_OF else None
+
+
+def service_of(path: str) -> str | None:
+    """The service that answers a path; `/openapi/<service>.json` is the service's own too."""
+    segment = segment_of(path)
+    if segment is not None:
+        return _SERVICE_OF[segment]
+    name = path.removeprefix("/openapi/").removesuffix(".json")
+    return name if name in SEGMENTS and path == f"/openapi/{name}.json" else None

@@ -1,0 +1,1 @@
+"""Headway as separate processes on one machine, over a real Kafka and PostgreSQL: `make stack`."""

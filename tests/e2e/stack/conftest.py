@@ -1,0 +1,46 @@
+"""One stack for the tests of this folder, with a sandbox tenant for each."""
+
+import re
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from libs.common.eventlog.kafka_jars import KafkaMissing, jars
+from libs.common.testing.fixtures import give_up
+from tests.e2e.processes.stream import PIPELINE
+from tests.e2e.stack.launched import Launched
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launched]:
+    try:
+        jars()
+    except KafkaMissing as missing:
+        give_up(missing)
+    launched = Launched(tmp_path_factory.mktemp("stack") / "data")
+    try:
+        launched.start()
+        yield launched
+    finally:
+        launched.clean_up()
+
+
+@pytest.fixture
+def client(stack: Launched, request: pytest.FixtureRequest) -> Iterator[httpx.Client]:
+    """The admin of a tenant of this test's own, with a pipeline."""
+    with stack.tenant(_name(request)) as client:
+        assert client.put("/v1/pipelines/b2b", json=PIPELINE).status_code == 201
+        yield client
+
+
+@pytest.fixture
+def sandbox(stack: Launched, request: pytest.FixtureRequest) -> Iterator[httpx.Client]:
+    """The same in time of its own."""
+    with stack.tenant(_name(request), sandbox=True) as client:
+        assert client.put("/v1/pipelines/b2b", json=PIPELINE).status_code == 201
+        yield client
+
+
+def _name(request: pytest.FixtureRequest) -> str:
+    return re.sub("[^a-z0-9]+", "-", str(request.node.name)).strip("-")[:60]
