@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.real import comparing
+from tests.e2e.real import comparing, comparing_metrics
 from tests.e2e.real.site import Site, Tenant
 from tests.real import bpic2012, oracle_bpic
 from tests.real.data import file
 from tests.real.oracle import Past, Question
+from tests.real.oracle_metrics import Asked
 
 pytestmark = [pytest.mark.e2e, pytest.mark.postgres, pytest.mark.timeout(1_800)]
 LOANS = bpic2012.PIPELINE_ID
@@ -98,6 +99,36 @@ def test_snapshot(loans: Loans, valid_at: datetime) -> None:
     if known_at > MOMENTS[0]:
         found = comparing.snapshot(loans.tenant, LOANS, loans.past, valid_at, known_at, owners)
         assert found == []
+
+
+@pytest.mark.parametrize(
+    "metric", ["win_rate", "sales_cycle", "deal_size", "loss_reasons", "dwell", "flow"]
+)
+@pytest.mark.parametrize(
+    "how",
+    [
+        *({"valid_at": moment} for moment in MOMENTS[2:]),
+        {"valid_at": MOMENTS[5], "known_at": MOMENTS[4]},
+        {"valid_at": END, "monthly": True},
+        {"valid_at": END, "group_by": ("owner_id",)},
+        {"valid_at": MOMENTS[5], "monthly": True, "group_by": ("owner_id",), "credit": "current"},
+        {"valid_at": END, "start": MOMENTS[2], "end": MOMENTS[4], "only": {"owner_id": "10138"}},
+    ],
+    ids=lambda how: " ".join(f"{name}={value}" for name, value in how.items()),
+)
+def test_metrics(loans: Loans, metric: str, how: dict[str, Any]) -> None:
+    asked = Asked(metric, **how)
+    assert comparing_metrics.metric(loans.tenant, LOANS, loans.past, asked) == []
+
+
+@pytest.mark.parametrize("by", ["in_stage", "age", "idle"])
+@pytest.mark.parametrize("valid_at", MOMENTS[3:], ids=str)
+def test_stalled(loans: Loans, valid_at: datetime, by: str) -> None:
+    seen = loans.table[loans.table.t <= valid_at].groupby("deal").t.max()
+    for group_by in ((), ("owner_id",)):
+        week = timedelta(days=7)
+        asked = Asked("stalled", valid_at, threshold=week, by=by, group_by=group_by)
+        assert comparing_metrics.metric(loans.tenant, LOANS, loans.past, asked, seen) == []
 
 
 def test_visits_and_dwell_of_every_deal(loans: Loans) -> None:

@@ -3,14 +3,16 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
-from tests.e2e.real import comparing
+from tests.e2e.real import comparing, comparing_metrics
 from tests.e2e.real.site import Site, Tenant
 from tests.real import maven, oracle_maven
 from tests.real.data import file
 from tests.real.oracle import Past, Question
+from tests.real.oracle_metrics import Asked
 
 pytestmark = [pytest.mark.e2e, pytest.mark.postgres, pytest.mark.timeout(900)]
 HARDWARE = maven.PIPELINE_ID
@@ -69,6 +71,38 @@ def test_conversion(crm: Crm, asked: Question) -> None:
 @pytest.mark.parametrize("valid_at", MOMENTS, ids=str)
 def test_snapshot(crm: Crm, valid_at: datetime, by: tuple[str, ...]) -> None:
     assert comparing.snapshot(crm.tenant, HARDWARE, crm.past, valid_at, by=by) == []
+
+
+CLOSED = ("win_rate", "sales_cycle", "deal_size", "loss_reasons")
+
+
+@pytest.mark.parametrize("metric", [*CLOSED, "dwell", "flow"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        *({"valid_at": moment} for moment in MOMENTS),
+        {"valid_at": END, "known_at": MOMENTS[2]},
+        {"valid_at": END, "monthly": True},
+        {"valid_at": END, "monthly": True, "group_by": ("region",)},
+        {"valid_at": END, "group_by": ("owner_id",)},
+        {"valid_at": END, "group_by": ("product_line", "team_id")},
+        {"valid_at": END, "group_by": ("industry",), "credit": "current"},
+        {"valid_at": END, "start": MOMENTS[1], "end": MOMENTS[3], "only": {"region": "Japan"}},
+    ],
+    ids=lambda how: " ".join(f"{name}={value}" for name, value in how.items()),
+)
+def test_metrics(crm: Crm, metric: str, how: dict[str, Any]) -> None:
+    asked = Asked(metric, **how)
+    assert comparing_metrics.metric(crm.tenant, HARDWARE, crm.past, asked) == []
+
+
+@pytest.mark.parametrize("by", ["in_stage", "age"])
+@pytest.mark.parametrize("valid_at", MOMENTS[1:], ids=str)
+def test_stalled(crm: Crm, valid_at: datetime, by: str) -> None:
+    for group_by in ((), ("owner_id",), ("product_line", "region")):
+        month = timedelta(days=30)
+        asked = Asked("stalled", valid_at, threshold=month, by=by, group_by=group_by)
+        assert comparing_metrics.metric(crm.tenant, HARDWARE, crm.past, asked) == []
 
 
 def test_visits_and_dwell_of_every_deal(crm: Crm) -> None:

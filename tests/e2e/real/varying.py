@@ -8,10 +8,11 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.real import comparing
+from tests.e2e.real import comparing, comparing_metrics
 from tests.e2e.real.site import Tenant
 from tests.real import bpic2012, oracle_bpic
 from tests.real.oracle import Past, Question
+from tests.real.oracle_metrics import Asked
 
 LOANS = bpic2012.PIPELINE_ID
 MIDDLE, END = datetime(2011, 12, 15, 12, tzinfo=UTC), datetime(2012, 4, 1, tzinfo=UTC)
@@ -21,6 +22,13 @@ QUESTIONS = (
     Question(MIDDLE, group_by=("owner_id",), credit="current"),
     Question(END, known_at=MIDDLE),
     Question(END, window=timedelta(days=7)),
+)
+EVENTFUL = ("win_rate", "sales_cycle", "deal_size", "loss_reasons", "dwell", "flow")
+METRICS = (
+    *(Asked(name, END, monthly=True) for name in EVENTFUL),
+    *(Asked(name, MIDDLE, group_by=("owner_id",), credit="current") for name in EVENTFUL),
+    *(Asked(name, END, known_at=MIDDLE) for name in EVENTFUL),
+    Asked("stalled", MIDDLE, threshold=timedelta(days=7), group_by=("owner_id",)),
 )
 
 
@@ -59,6 +67,11 @@ class Part:
             *(f for q in QUESTIONS for f in comparing.conversion(tenant, LOANS, self.past, q)),
             *comparing.snapshot(tenant, LOANS, self.past, MIDDLE, by=("owner_id",)),
             *comparing.snapshot(tenant, LOANS, self.past, END, known_at=MIDDLE),
+            *(
+                f
+                for asked in METRICS
+                for f in comparing_metrics.metric(tenant, LOANS, self.past, asked)
+            ),
         ]
 
 
