@@ -22,7 +22,7 @@ from services.standalone.page import POLICY
 def gateway_app(fleet: Fleet, transport: httpx.AsyncBaseTransport, clock: Clock) -> FastAPI:
     """`transport` reaches the processes of the fleet."""
     forwarder = Forwarder(fleet, transport)
-    app = FastAPI(title="Headway gateway", docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
 
     @app.get("/")
     async def front() -> HTMLResponse:
@@ -33,7 +33,7 @@ def gateway_app(fleet: Fleet, transport: httpx.AsyncBaseTransport, clock: Clock)
         return await JoinedStatus(fleet, forwarder).answer(request)
 
     app.include_router(health_router([_health(fleet)]))
-    app.mount("/", forwarder)
+    app.router.default = forwarder
     problems.install(app)
     app.add_middleware(RequestContext, clock=clock)
     return app

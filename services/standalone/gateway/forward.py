@@ -12,7 +12,7 @@ from libs.common.web.problems import response
 from services.standalone.gateway.answering import answer
 from services.standalone.gateway.fleet import Fleet, Process
 from services.standalone.gateway.headers import has_body, to_upstream
-from services.standalone.gateway.segments import segment_of, service_of
+from services.standalone.gateway.segments import pattern_of, service_of
 
 RETRY_AFTER = 2
 _SECONDS = {"connect": 2.0, "read": 120.0, "write": 60.0, "pool": 10.0}
@@ -60,7 +60,7 @@ class Forwarder:
         service = service_of(request.url.path)
         if service is None:
             raise NotFound("there is nothing at this path")
-        request.scope["route"] = Route(f"/v1/{segment_of(request.url.path)}")
+        request.scope["route"] = Route(pattern_of(request.url.path))
         return await self.ask(request, self._fleet.apis(service))
 
     async def ask(self, request: Request, processes: Sequence[Process]) -> httpx.Response:

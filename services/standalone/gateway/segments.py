@@ -13,6 +13,8 @@ SEGMENTS: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Segments of the whole interface, built or not: a service says itself what it cannot do yet."""
 
+PAGES = {"/docs/metrics": "reporting"}
+"""Pages that answers link to."""
 _SERVICE_OF = {segment: service for service, names in SEGMENTS.items() for segment in names}
 
 
@@ -23,8 +25,16 @@ def segment_of(path: str) -> str | None:
     return segment if version == "v1" and segment in _SERVICE_OF else None
 
 
+def pattern_of(path: str) -> str:
+    """What a path that is served is called where names must not grow with ids."""
+    segment = segment_of(path)
+    return path if segment is None else f"/v1/{segment}"
+
+
 def service_of(path: str) -> str | None:
-    """The service that answers a path; `/openapi/<service>.json` is the service's own too."""
+    """The service that answers a path; its pages and `/openapi/<service>.json` are its own too."""
+    if path in PAGES:
+        return PAGES[path]
     segment = segment_of(path)
     if segment is not None:
         return _SERVICE_OF[segment]

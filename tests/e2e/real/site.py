@@ -111,13 +111,17 @@ class Site:
 
     @classmethod
     def open(cls, folder: Path, **settings: str) -> "Site":
-        site = cls(Headway(folder / "data", ("--no-demo",), dict(settings)))
+        return cls.over(Headway(folder / "data", ("--no-demo",), dict(settings)))
+
+    @classmethod
+    def over(cls, headway: Headway) -> "Site":
+        """Start it; whoever uses the site is told nothing of the shape."""
         try:
-            site.headway.start()
+            headway.start()
         except BaseException:
-            site.headway.clean_up()
+            headway.clean_up()
             raise
-        return site
+        return cls(headway)
 
     def tenant(self, tenant_id: str, zone: str, currency: str, *, sandbox: bool = False) -> Tenant:
         """A new tenant, made with the operator's key."""

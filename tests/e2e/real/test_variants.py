@@ -5,13 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.real import comparing, comparing_metrics
 from tests.e2e.real.site import Site, Tenant
-from tests.e2e.real.varying import EVENTFUL, LOANS, Part, rebuilt
+from tests.e2e.real.varying import LOANS, Part, rebuilt
+from tests.e2e.real.varying_maven import maven_faults
 from tests.real import bpic2012, maven, oracle_maven
 from tests.real.data import file
-from tests.real.oracle import Past, Question
-from tests.real.oracle_metrics import Asked
 
 pytestmark = [pytest.mark.e2e, pytest.mark.postgres, pytest.mark.timeout(900)]
 EVERY_LOAN, EVERY_DEAL = 27, 10
@@ -92,19 +90,3 @@ def test_deals_before_or_after_their_accounts(site: Site, order: str) -> None:
     assert maven_faults(tenant, oracle_maven.past(table)) == []
     rebuilt(tenant)
     assert maven_faults(tenant, oracle_maven.past(table)) == []
-
-
-def maven_faults(tenant: Tenant, past: Past) -> list[str]:
-    end = oracle_maven.AFTER
-    groups = [("region", "industry"), ("team_id",), ("owner_id", "product_line")]
-    asked = [Question(end, group_by=group, credit=c)
-             for group in groups for c in ("at_event", "current")]  # fmt: skip
-    metrics = [Asked(name, end, group_by=group) for group in groups for name in EVENTFUL]
-    pipeline = maven.PIPELINE_ID
-    return [
-        *comparing.states(tenant, past),
-        *comparing.view_visits(tenant, past),
-        *(fault for q in asked for fault in comparing.conversion(tenant, pipeline, past, q)),
-        *(f for g in groups for f in comparing.snapshot(tenant, pipeline, past, end, by=g)),
-        *(f for m in metrics for f in comparing_metrics.metric(tenant, pipeline, past, m)),
-    ]

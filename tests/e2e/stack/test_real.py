@@ -1,0 +1,47 @@
+"""The real data through separate processes: the oracle's numbers, as in one process."""
+
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.real.site import Site
+from tests.e2e.real.varying import LOANS, Part
+from tests.e2e.real.varying_maven import maven_faults
+from tests.e2e.stack.launched import Launched
+from tests.real import bpic2012, maven, oracle_maven
+from tests.real.data import file
+
+pytestmark = [pytest.mark.e2e, pytest.mark.postgres, pytest.mark.kafka, pytest.mark.timeout(2_400)]
+LONG = 1_500
+
+
+@pytest.fixture
+def site(stack: Launched) -> Iterator[Site]:
+    opened = Site(stack)
+    yield opened
+    for client in opened.clients:
+        client.close()
+
+
+def test_the_crm_delivered_twice_and_shuffled(site: Site) -> None:
+    folder = file(maven.PIPELINE_FILE).parent
+    events = [*maven.context(folder), *maven.opportunities(folder)]
+    mixed = [*events, *events]
+    random.Random(5).shuffle(mixed)
+    tenant = site.tenant("crm", maven.ZONE, maven.CURRENCY)
+    tenant.define(maven.PIPELINE_ID, maven.PIPELINE)
+    counts = tenant.import_(mixed)
+    assert (counts["accepted"], counts["duplicates"]) == (len(events), len(events))
+    tenant.fold()
+    assert maven_faults(tenant, oracle_maven.past(oracle_maven.pipeline(folder))) == []
+
+
+@pytest.mark.scale
+def test_the_whole_loan_log(site: Site) -> None:
+    whole = Part.read(file(bpic2012.FILE))
+    tenant = site.tenant("loans", bpic2012.ZONE, bpic2012.CURRENCY)
+    tenant.define(LOANS, bpic2012.PIPELINE)
+    tenant.import_(whole.events, LONG)
+    tenant.fold(LONG)
+    assert whole.faults(tenant) == []
