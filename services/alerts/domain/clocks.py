@@ -12,7 +12,8 @@ from services.alerts.domain.timeline import EventRef, Timeline
 class Run:
     """One clock: from its start event until `stop` (`None`: it still runs).
 
-    `begins` is later than the start event only for an activity that a merge brought.
+    `begins` is later than the start event for an activity that a merge brought, and for a creation
+    that stands in again.
     """
 
     start: EventRef
@@ -42,18 +43,34 @@ def _by_creation(timeline: Timeline) -> Started:
 
 
 def _by_stage(timeline: Timeline) -> Started:
-    """Each visit; before the first one, or without any, the creation stands in."""
-    visits = timeline.visits
-    if not visits or visits[0].entered.at > timeline.created.at:
-        yield timeline.created, timeline.created.at, visits[0].entered.at if visits else None
-    yield from ((visit.entered, visit.entered.at, visit.left_at) for visit in visits)
+    """Each visit; the creation stands in before the first one and while there is no stage."""
+    left: datetime | None = timeline.created.at
+    for visit in timeline.visits:
+        if visit.left_at != visit.entered.at:
+            yield from _between(timeline, left, visit.entered.at)
+            left = visit.left_at
+        yield visit.entered, visit.entered.at, visit.left_at
+    yield from _between(timeline, left, None)
+
+
+def _between(timeline: Timeline, left: datetime | None, entered: datetime | None) -> Started:
+    """A deal that was won without ever having had a stage has none once it is reopened."""
+    if left is None or (entered is not None and entered <= left):
+        return
+    state = timeline.at(left)
+    if state is not None and state["stage_entered_at"] is None:
+        yield timeline.created, left, entered
 
 
 def _by_activity(timeline: Timeline) -> Started:
-    """Each activity that became the last one; before the first, the creation stands in."""
+    """Each activity that became the last one; before the first, the creation stands in.
+
+    One that a merge brings does so only if it is later than the last one.
+    """
     start, begins, any_ = timeline.created, timeline.created.at, False
     for deed in timeline.deeds:
-        if any_ and deed.event.at < start.at:
+        brought = deed.at > deed.event.at
+        if any_ and (deed.event.at < start.at or (brought and deed.event.at == start.at)):
             continue
         yield start, begins, deed.at
         start, begins, any_ = deed.event, deed.at, True

@@ -104,10 +104,11 @@ class Reconciliation:
             yield life.retracted(row, self._moment.now)
 
     def _followed(self, row: Alert, found: Violation, pinned: bool) -> Iterator[Told]:
-        """The row's clock is violated, as before: from when to when? Old versions only end."""
+        """The row's clock is violated, as before: when, and until what? Old versions only end."""
         ends = row.is_open and found.cleared_at is not None
         moved = found.started_at != row.started_at
-        moved |= not row.is_open and found.cleared_at != row.resolved_at
+        told = row.resolved_at, row.resolution == "superseded"
+        moved |= not row.is_open and (found.cleared_at, found.superseded) != told
         if moved and not pinned:
             yield self._corrected(row, found)
         elif ends and found.cleared_at is not None:

@@ -4,6 +4,7 @@ A clock is violated at an instant that is at or after its due instant, before it
 deal there and in scope, not met by then, and (idle clocks) with no planned activity ahead.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -61,10 +62,13 @@ def judge(rule: Rule, timeline: Timeline, now: datetime) -> Judgement:
     """The verdicts as of `now`, which the timeline reaches. Raises `ExpressionFailed`."""
     found: list[Violation] = []
     looks: list[datetime] = []
+    turns: Counter[tuple[str, str]] = Counter()
     clocks = runs(rule.clock, timeline) if timeline.instants else []
     for run in clocks:
         judged = _Judged(rule, timeline, run, now)
-        found += judged.violations()
+        of_run = list(judged.violations(turns[run.key]))
+        turns[run.key] += len(of_run)
+        found += of_run
         looks += judged.looks()
     return Judgement(clocks, found, min(looks, default=None))
 
@@ -93,9 +97,9 @@ class _Judged:
     def _open(self) -> bool:
         return self._end is None or self._end > self._now
 
-    def violations(self) -> Iterator[Violation]:
+    def violations(self, turn: int) -> Iterator[Violation]:
+        """Its stretches, counted from `turn`: an event may start a clock a second time."""
         began: tuple[datetime, State] | None = None
-        turn = 0
         for at, state in self._instants():
             holds = self._holds(at, state)
             if holds and began is None:

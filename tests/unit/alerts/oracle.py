@@ -1,0 +1,72 @@
+"""Verdicts anew, hour by hour, from what a deal's state says of itself: no clocks, no visits.
+
+An hour is violated if the field that starts the rule's clock, as the state of that hour shows it,
+lies so far back that the clock is due. It takes plain values and knows nothing of the product.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+State = Mapping[str, Any]
+"""A deal as of an hour: `status`, and the start fields and `next_planned_at` in hours."""
+
+
+@dataclass(frozen=True)
+class Watch:
+    """A rule: due `wait` hours after `field`; `met_by` are the hours of what meets its clocks."""
+
+    field: str
+    wait: int
+    scope: Callable[[State], bool]
+    met_by: Sequence[int]
+    created: int
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """`[since, until)` in hours (`None`: still), and the start of its clock."""
+
+    start: int
+    since: int
+    until: int | None
+
+
+Start = tuple[int, bool]
+"""When a clock started, and whether the creation stands in for a start field that is null."""
+
+
+def stretches(watch: Watch, hours: Sequence[State | None]) -> list[Stretch]:
+    """The violated stretches of a deal's hours."""
+    found: list[Stretch] = []
+    running: tuple[Start, int] | None = None
+    for hour, state in enumerate(hours):
+        start = _violated(watch, state, hour) if state else None
+        if running is not None and start != running[0]:
+            found.append(Stretch(running[0][0], running[1], hour))
+            running = None
+        if running is None and start is not None:
+            running = start, hour
+    return found + ([Stretch(running[0][0], running[1], None)] if running else [])
+
+
+def _violated(watch: Watch, state: State, hour: int) -> Start | None:
+    """The start of the clock that is violated in this hour."""
+    start = _start(watch, state)
+    due = hour >= max(start, start + watch.wait)
+    gone = state["status"] in ("deleted", "merged")
+    met = any(start <= at <= hour for at in watch.met_by)
+    if not due or gone or met or _excused(watch, state, hour) or not watch.scope(state):
+        return None
+    return start, state[watch.field] is None
+
+
+def _start(watch: Watch, state: State) -> int:
+    """A deal has one creation for all time, whatever was known of it at first."""
+    shown = None if watch.field == "created_at" else state[watch.field]
+    return watch.created if shown is None else int(shown)
+
+
+def _excused(watch: Watch, state: State, hour: int) -> bool:
+    planned = state["next_planned_at"]
+    return watch.field == "last_activity_at" and planned is not None and planned > hour

@@ -1,0 +1,88 @@
+"""Verdicts are those of a second evaluator that walks the hours one by one."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from libs.common.contracts.events import ActivityData
+from services.alerts.domain.rule import MetBy, Rule
+from services.alerts.domain.timeline import Facts, timeline
+from services.alerts.domain.verdicts import Violation
+from services.funnel.domain.model import FoldEvent
+from tests.unit.alerts.desk import judged
+from tests.unit.alerts.facts import START, facts_of, h, state_of
+from tests.unit.alerts.oracle import State, Stretch, Watch, stretches
+from tests.unit.alerts.strategies import LAST, facts, histories, rules
+
+nows = st.integers(0, LAST + 16)
+
+
+@given(histories, rules, nows)
+def test_verdicts_are_those_of_the_oracle(events: list[FoldEvent], rule: Rule, now: int) -> None:
+    known = facts_of(events)
+    assume(known is not None)
+    assert known is not None
+    found = judged(rule, known, h(now)).violations
+    hours = [plain(state_of(events, at)) for at in range(now + 1)]
+    assert [stretch(v) for v in found] == stretches(watch(rule, known), hours)
+
+
+@given(facts, rules, nows)
+def test_no_two_violations_have_one_key(facts: Facts, rule: Rule, now: int) -> None:
+    keys = [violation.key for violation in judged(rule, facts, h(now)).violations]
+    assert len(keys) == len(set(keys))
+
+
+@given(histories, rules, nows)
+def test_time_alone_changes_nothing_before_the_next_look(
+    events: list[FoldEvent], rule: Rule, now: int
+) -> None:
+    """The timer of a judgement misses nothing, and never asks for the same instant again."""
+    known = facts_of([event for event in events if event.occurred_at <= h(now)])
+    assume(known is not None)
+    assert known is not None
+    judgement = judged(rule, known, h(now))
+    ahead = [h(hour) for hour in range(now + 1, LAST + 30)]
+    look = judgement.next_look or ahead[-1]
+    assert look > h(now)
+    for later in (at for at in ahead if at < look):
+        assert judged(rule, known, later).violations == judgement.violations
+
+
+def watch(rule: Rule, facts: Facts) -> Watch:
+    """A rule in the oracle's words."""
+    met_by = rule.clock.met_by
+    deeds = timeline(facts, h(LAST + 30)).deeds if met_by else ()
+    met = [hour(deed.at) for deed in deeds if met_by and meets(met_by, deed.data)]
+    wait = (rule.clock.offset + rule.clock.limit) // timedelta(hours=1)
+    created = hour(facts.created.at)
+    return Watch(
+        rule.clock.start, wait, lambda deal: rule.scope.evaluate({"deal": deal}), met, created
+    )
+
+
+def meets(met_by: MetBy, data: ActivityData) -> bool:
+    kind = not met_by.kinds or data.kind in met_by.kinds
+    direction = not met_by.direction or data.direction == met_by.direction
+    return kind and direction and met_by.automated in (None, data.automated)
+
+
+def plain(state: Mapping[str, Any] | None) -> State | None:
+    """A state with hours for instants."""
+    if state is None:
+        return None
+    return {k: hour(v) if isinstance(v, datetime) else v for k, v in state.items()}
+
+
+def stretch(found: Violation) -> Stretch:
+    """A verdict in the oracle's words."""
+    ended = found.cleared_at
+    until = None if ended is None else hour(ended)
+    return Stretch(hour(found.run.start.at), hour(found.started_at), until)
+
+
+def hour(at: datetime) -> int:
+    return int((at - START).total_seconds() / 3600)
