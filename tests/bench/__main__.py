@@ -1,4 +1,4 @@
-"""`python -m tests.bench`: measure, print a table, leave a JSON."""
+"""`python -m tests.bench`: measure, print tables, leave a JSON."""
 
 import argparse
 import asyncio
@@ -11,16 +11,23 @@ import uvloop
 from rich.console import Console
 
 from tests.bench import report, run
+from tests.bench.latency import table
+from tests.bench.latency.shapes import latency
+
+PARTS = ("throughput", "latency")
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--only", choices=PARTS, help="one part of it")
     parser.add_argument("--events", type=int, default=30_000, help="records in the log")
     parser.add_argument("--few", type=int, help="records for the slow contestant")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--log", choices=("kafka", "memory", "postgres"), default="kafka")
+    parser.add_argument("--rate", type=float, default=300, help="events/s of the waits")
+    parser.add_argument("--seconds", type=float, default=30, help="for each shape")
     parser.add_argument("--json", type=Path, help="write the figures here")
-    parser.add_argument("--markdown", type=Path, help="write the table here")
+    parser.add_argument("--markdown", type=Path, help="write the tables here")
     parser.add_argument("--cprofile", type=int, default=0, metavar="N", help="top N functions")
     return parser.parse_args()
 
@@ -31,11 +38,24 @@ def main() -> None:
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # a young broker has no leaders yet
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        result = runner.run(
-            run.bench(given.events, given.rounds, given.log, given.few, given.cprofile, console.log)
+        found = runner.run(_measured(given, console))
+    report.show(found, console)
+    report.save(found, given.json, given.markdown)
+
+
+async def _measured(given: argparse.Namespace, console: Console) -> report.Figures:
+    found: report.Figures = {}
+    if given.only != "latency":
+        result = await run.bench(
+            given.events, given.rounds, given.log, given.few, given.cprofile, console.log
         )
-    report.show(result, console)
-    report.save(result, given.json, given.markdown)
+        found |= report.figures(result)
+        for line in result.hot:
+            console.print(line, markup=False, highlight=False)
+    if given.only != "throughput":
+        waits = await latency(given.rate, given.seconds, console.log)
+        found["latency"] = table.figures(waits, given.rate, given.seconds)
+    return found
 
 
 if __name__ == "__main__":

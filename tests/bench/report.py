@@ -1,7 +1,7 @@
 """The figures as a table for people and as JSON for machines."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -10,8 +10,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench.latency import table
 from tests.bench.rounds import COPY, FUNNEL, HAND_BATCHED, PER_EVENT
 from tests.bench.run import Result
+
+Figures = dict[str, Any]
+Titled = tuple[str, Sequence[str], Iterator[tuple[str, ...]]]
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ TARGETS = (
 )
 
 
-def figures(result: Result) -> dict[str, Any]:
+def figures(result: Result) -> Figures:
     """Everything measured, rounded for reading."""
     return {
         "events": result.events, "deals": result.deals, "few_events": result.few,
@@ -106,23 +110,17 @@ def _setting(found: dict[str, Any]) -> str:
     )
 
 
-def show(result: Result, console: Console) -> None:
-    found = figures(result)
-    console.print(_setting(found))
-    for title, head, rows in (
-        ("Speed", HEAD, _rows(found)),
-        ("Where the time goes", STEPS, _step_rows(found)),
-    ):
-        table = Table(*head, title=title)
-        for row in rows:
-            table.add_row(*row)
-        console.print(table)
-    for line in result.hot:
-        console.print(line, markup=False, highlight=False)
+def show(found: Figures, console: Console) -> None:
+    for said, tables in _parts(found):
+        console.print(said)
+        for title, head, rows in tables:
+            shown = Table(*head, title=title)
+            for row in rows:
+                shown.add_row(*row)
+            console.print(shown)
 
 
-def save(result: Result, as_json: Path | None, markdown: Path | None) -> None:
-    found = figures(result)
+def save(found: Figures, as_json: Path | None, markdown: Path | None) -> None:
     if as_json is not None:
         as_json.parent.mkdir(parents=True, exist_ok=True)
         as_json.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
@@ -131,11 +129,22 @@ def save(result: Result, as_json: Path | None, markdown: Path | None) -> None:
         markdown.write_text("\n".join(_markdown(found)) + "\n", "utf-8")
 
 
-def _markdown(found: dict[str, Any]) -> Iterator[str]:
-    yield "# Speed of the funnel\n"
-    yield _setting(found) + ".\n"
-    for head, rows in ((HEAD, _rows(found)), (STEPS, _step_rows(found))):
-        yield f"| {' | '.join(head)} |"
-        yield f"| {' | '.join(['---'] + ['---:'] * (len(head) - 1))} |"
-        yield from (f"| {' | '.join(row)} |" for row in rows)
-        yield ""
+def _parts(found: Figures) -> Iterator[tuple[str, Sequence[Titled]]]:
+    """What was measured: how, and its tables."""
+    if "funnel" in found:
+        steps = ("Where the time goes", STEPS, _step_rows(found))
+        yield _setting(found), [("Speed", HEAD, _rows(found)), steps]
+    if "latency" in found:
+        waits = table.rows(found["latency"]["shapes"])
+        yield table.setting(found["latency"]), [("Waiting", table.HEAD, waits)]
+
+
+def _markdown(found: Figures) -> Iterator[str]:
+    yield "# Speed\n"
+    for said, tables in _parts(found):
+        yield said + ".\n"
+        for _, head, rows in tables:
+            yield f"| {' | '.join(head)} |"
+            yield f"| {' | '.join(['---'] + ['---:'] * (len(head) - 1))} |"
+            yield from (f"| {' | '.join(row)} |" for row in rows)
+            yield ""

@@ -21,8 +21,9 @@ async def test_all_contestants_end_with_the_same_deals_and_a_table(
     result = await bench(400, 1, "memory", 60, 0, said.append, postgres_server_url)
     assert result.measured.rates.keys() == {FUNNEL, PER_EVENT, HAND_BATCHED, COPY}
     assert sum(result.measured.batches) == 400
-    report.show(result, Console(quiet=True))
-    report.save(result, tmp_path / "b.json", tmp_path / "b.md")
+    figures = report.figures(result)
+    report.show(figures, Console(quiet=True))
+    report.save(figures, tmp_path / "b.json", tmp_path / "b.md")
     found = json.loads((tmp_path / "b.json").read_text())
     assert {row["target"] for row in found["baselines"].values()} == {30, 0.7, 0.1}
     assert {"decode", "insert events", "write outbox", "commit"} <= found["profile"]["steps"].keys()
