@@ -9,7 +9,7 @@ import httpx
 
 from services.standalone.gateway.fleet import Fleet, Process
 
-API_PAUSE, WORKER_PAUSE = 0.4, 2.0
+API_PAUSE, WORKER_PAUSE = 1.0, 5.0
 """Seconds between two looks; for APIs less than they drain, since requests follow the verdict."""
 ANSWER_SECONDS = 3.0
 

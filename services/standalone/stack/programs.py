@@ -11,7 +11,7 @@ from services.standalone.stack.child import Program, answers
 from services.standalone.stack.table import GATEWAY, PARTS, Part, addresses
 
 KAFKA = "kafka"
-DRAIN_SECONDS = 1.5
+DRAIN_SECONDS = 2.5
 """How long an API that was told to stop goes on answering; the gateway notices in less."""
 
 

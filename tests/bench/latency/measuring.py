@@ -11,7 +11,7 @@ import httpx
 
 from tests.bench.latency.traffic import BATCH, Event, Traffic
 
-WARM_SECONDS, SETTLE_SECONDS = 5.0, 60.0
+WARM_SECONDS, SETTLE_SECONDS = 30.0, 60.0
 EVERY = 3
 """One batch in three is looked for when it is visible, another one raises an alert."""
 

@@ -54,11 +54,9 @@ class Launched(Headway):
         return (self.data_dir.parent / "headway.log").read_text("utf-8", errors="replace")
 
     def clean_up(self) -> None:
-        super_clean_up = super().clean_up
-        try:
-            stop_orphans(self.data_dir / "run", KAFKA, 10)
-        finally:
-            super_clean_up()
+        """The launcher first: it would start again what is stopped."""
+        super().clean_up()
+        stop_orphans(self.data_dir / "run", KAFKA, 10)
 
 
 def event(number: int, type_: str = "deal.created", **data: Any) -> dict[str, Any]:
