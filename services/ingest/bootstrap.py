@@ -13,6 +13,7 @@ from services.ingest.adapters.import_files import ImportFiles
 from services.ingest.adapters.imports import SqlClaims
 from services.ingest.adapters.processes import Heartbeat
 from services.ingest.adapters.reads import Reads
+from services.ingest.adapters.sandboxes import SqlSandboxes
 from services.ingest.app.accept import Acceptor
 from services.ingest.app.run_import import ImportRunner
 from services.ingest.app.status import StatusReader
@@ -65,6 +66,7 @@ class _Wiring:
         reads = Reads(self._api, self._exports, settings.export_page)
         return IngestState(
             acceptor=self._acceptor,
+            sandboxes=SqlSandboxes(self._worker),
             status=StatusReader(reads, clock),
             reads=reads,
             directory=Directory(self._worker, self._api, clock),

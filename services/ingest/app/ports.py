@@ -35,3 +35,9 @@ class Index(Protocol):
     async def keep_conflicts(self, conflicts: Sequence[Candidate], at: datetime) -> None:
         """Keep events whose id belongs to another body. Repetitions are kept once."""
         ...
+
+
+class Sandboxes(Protocol):
+    """Which tenants have a clock of their own; raises `IndexUnavailable`."""
+
+    async def has(self, tenant_id: str) -> bool: ...

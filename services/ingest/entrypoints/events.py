@@ -18,6 +18,7 @@ from libs.common.web.errors import ErrorItem, Forbidden, Invalid, NotFound
 from libs.common.web.params import text
 from libs.common.web.query import instant
 from services.ingest.adapters.reads import ExportFilter
+from services.ingest.app.ahead import flagged
 from services.ingest.app.status import AmbiguousEvent
 from services.ingest.domain.examine import TIME_QUALITY
 from services.ingest.domain.model import Receipt
@@ -50,8 +51,10 @@ async def take_events(request: Request, principal: Writer) -> Response:
     body = await read_body(request, ingest.settings.max_batch_bytes)
     receipt = Receipt(principal.tenant_id, ingest.clock.now(), traceparent=_traceparent(request))
     delivery = read_delivery(mode, request.headers, body, receipt, ingest.settings)
+    patience = ingest.settings.lookup_deadline
+    events = await flagged(delivery.events, principal.tenant_id, ingest.sandboxes, patience)
     async with unavailable():
-        decision = await ingest.acceptor.accept(receipt, delivery.events)
+        decision = await ingest.acceptor.accept(receipt, events)
     return accepted(decision, batch=delivery.batch)
 
 

@@ -11,6 +11,7 @@ from services.ingest.adapters.directory import Directory
 from services.ingest.adapters.import_files import ImportFiles
 from services.ingest.adapters.reads import Reads
 from services.ingest.app.accept import Acceptor
+from services.ingest.app.ports import Sandboxes
 from services.ingest.app.status import StatusReader
 from services.ingest.entrypoints.import_worker import ImportWorker
 from services.ingest.settings import IngestSettings
@@ -21,6 +22,7 @@ class IngestState:
     """`database` is the API role's pool."""
 
     acceptor: Acceptor
+    sandboxes: Sandboxes
     status: StatusReader
     reads: Reads
     directory: Directory

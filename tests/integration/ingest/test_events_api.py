@@ -97,6 +97,14 @@ async def test_batches_answer_each_event(api: Api, headers: dict[str, str]) -> N
     assert api.log.ids == ["old", "new", "odd", "far"]
 
 
+async def test_in_a_sandbox_no_time_is_too_far_ahead(api: Api) -> None:
+    made = await api.operator.post("/v1/tenants", json={"id": api.tenant + "-s", "sandbox": True})
+    ahead = [stage_event(name, time="2199-01-01T00:00:00Z") for name in "ab"]
+    for client, code in ((api.client, "future"), (api.with_key(made.json()["api_key"]), None)):
+        both = (await client.post("/v1/events", json=ahead)).json()["results"]
+        assert [(r["status"], r.get("code")) for r in both] == [("accepted", code)] * 2
+
+
 async def test_resending_a_mixed_batch_has_no_new_effect(api: Api) -> None:
     events = [stage_event(str(n), 7 if n in (3, 50, 99) else "a") for n in range(100)]
     first = (await api.post(*events)).json()
