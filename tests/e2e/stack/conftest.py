@@ -12,7 +12,7 @@ from tests.e2e.processes.stream import PIPELINE
 from tests.e2e.stack.launched import Launched
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launched]:
     try:
         jars()

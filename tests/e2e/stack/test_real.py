@@ -24,17 +24,20 @@ def site(stack: Launched) -> Iterator[Site]:
         client.close()
 
 
-def test_the_crm_delivered_twice_and_shuffled(site: Site) -> None:
+@pytest.mark.parametrize("every", [10, pytest.param(1, marks=pytest.mark.scale)])
+def test_the_crm_delivered_twice_and_shuffled(site: Site, every: int) -> None:
     folder = file(maven.PIPELINE_FILE).parent
-    events = [*maven.context(folder), *maven.opportunities(folder)]
+    deals = maven.opportunities(folder, every)
+    events = [*maven.context(folder), *deals]
     mixed = [*events, *events]
     random.Random(5).shuffle(mixed)
-    tenant = site.tenant("crm", maven.ZONE, maven.CURRENCY)
+    tenant = site.tenant(f"crm-{every}", maven.ZONE, maven.CURRENCY)
     tenant.define(maven.PIPELINE_ID, maven.PIPELINE)
     counts = tenant.import_(mixed)
     assert (counts["accepted"], counts["duplicates"]) == (len(events), len(events))
     tenant.fold()
-    assert maven_faults(tenant, oracle_maven.past(oracle_maven.pipeline(folder))) == []
+    table = oracle_maven.pipeline(folder, {event["data"]["deal_id"] for event in deals})
+    assert maven_faults(tenant, oracle_maven.past(table)) == []
 
 
 @pytest.mark.scale
