@@ -1,19 +1,15 @@
 """From a line of an import file to a row's verdict material."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from libs.common.contracts.errors import ContractViolation, Violation
+from libs.common.contracts.errors import ContractViolation
+from services.ingest.domain.decoding import decode
 from services.ingest.domain.examine import examine_structured, too_large
 from services.ingest.domain.model import Candidate, Examined, Receipt, Rejection
 
 MAX_LINE_BYTES = 1024 * 1024
 RAW_LIMIT = 2 * 1024
-MAX_DIGITS = 4_000
-"""Of an integer; Python itself refuses to read 4,300."""
-_BOM = "\ufeff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,38 +77,6 @@ def examine_line(line: Line, receipt: Receipt) -> Examined:
         return Rejection(None, error.violations)
 
 
-def decode(content: bytes) -> Any:
-    """JSON of one line. What JSON cannot carry but Python reads is left to the contracts."""
-    try:
-        text = content.decode().removeprefix(_BOM)
-        return _loaded(text)
-    except UnicodeDecodeError:
-        raise _unreadable("invalid_utf8", "not UTF-8") from None
-    except RecursionError:
-        raise _unreadable("invalid_json", "nested too deep") from None
-    except json.JSONDecodeError as error:
-        raise _unreadable("invalid_json", f"not JSON: {error}") from None
-
-
-def _loaded(text: str) -> Any:
-    """Decoded text. An integer too long for Python is as infinite as one can be: its own event's
-    fault, never its neighbours'."""
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        raise
-    except ValueError:
-        return json.loads(text, parse_int=_integer)
-
-
-def _integer(digits: str) -> int | float:
-    return int(digits) if len(digits) <= MAX_DIGITS else float("inf")
-
-
 def printable(content: bytes) -> str:
     """The beginning of a line as text that PostgreSQL can store."""
     return content[:RAW_LIMIT].decode("utf-8", "backslashreplace").replace("\x00", "\\x00")
-
-
-def _unreadable(code: str, detail: str) -> ContractViolation:
-    return ContractViolation(Violation(code, "", detail))

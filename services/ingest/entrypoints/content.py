@@ -1,16 +1,18 @@
 """The four content modes of `POST /v1/events`: from a request's body to judged events."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from email.message import Message
 from enum import Enum
+from functools import partial
 from typing import Any
 
 from libs.common.contracts.errors import ContractViolation
 from libs.common.web.errors import BadRequest, TooLarge, UnsupportedMedia
+from services.ingest.domain.batches import decode_delivery
+from services.ingest.domain.decoding import decode
 from services.ingest.domain.examine import examine_binary, examine_structured
-from services.ingest.domain.model import Examined, Receipt
-from services.ingest.domain.rows import decode
+from services.ingest.domain.model import Examined, Receipt, Rejection
 from services.ingest.settings import IngestSettings
 
 _BATCH = "application/cloudevents-batch+json"
@@ -57,9 +59,9 @@ def read_delivery(
     """Decode once and judge each event; 400 or 413 where there is nothing to judge."""
     if mode is Mode.BINARY:
         _limit_event(body, limits)
-        data = _decoded(body) if body else None
+        data = _decoded(decode, body) if body else None
         return Delivery([examine_binary(headers, data, receipt)], batch=False)
-    decoded = _decoded(body)
+    decoded = _decoded(partial(decode_delivery, limit=limits.max_batch_events), body)
     if isinstance(decoded, list):
         return Delivery(_examine_batch(decoded, receipt, limits), batch=True)
     if mode is Mode.BATCH:
@@ -68,10 +70,10 @@ def read_delivery(
     return Delivery([examine_structured(decoded, receipt)], batch=False)
 
 
-def _decoded(body: bytes) -> Any:
+def _decoded(read: Callable[[bytes], Any], body: bytes) -> Any:
     """The same reading as for imports: what only one event got wrong is that event's verdict."""
     try:
-        return decode(body)
+        return read(body)
     except ContractViolation as error:
         raise BadRequest(error.violations[0].detail, code=error.code) from None
 
@@ -81,7 +83,13 @@ def _examine_batch(
 ) -> Sequence[Examined]:
     if len(decoded) > limits.max_batch_events:
         raise TooLarge(f"a batch must not exceed {limits.max_batch_events} events")
-    return [examine_structured(obj, receipt) for obj in decoded]
+    return [_examine(obj, receipt) for obj in decoded]
+
+
+def _examine(obj: Any, receipt: Receipt) -> Examined:
+    if isinstance(obj, ContractViolation):
+        return Rejection(None, obj.violations)
+    return examine_structured(obj, receipt)
 
 
 def _limit_event(body: bytes, limits: IngestSettings) -> None:

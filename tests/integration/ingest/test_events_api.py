@@ -238,6 +238,21 @@ async def test_a_hostile_event_does_not_take_its_neighbours_along(api: Api) -> N
     assert (answer.status_code, answer.json()["accepted"], answer.json()["rejected"]) == (202, 1, 3)
 
 
+@pytest.mark.parametrize("depth", [100, 1_000, 100_000])
+@pytest.mark.parametrize("headers", [BATCH, PLAIN])
+async def test_an_event_nested_too_deep_is_refused_alone(
+    api: Api, headers: dict[str, str], depth: int
+) -> None:
+    good = [json.dumps(stage_event(name)).encode() for name in "ab"]
+    deep = b'{"id":"deep","data":' + b'[{"]":' * depth + b"[]" + b"}]" * depth + b"}"
+    body = b" [ " + b" , ".join([good[0], deep, good[1]]) + b" ] "
+    answer = await api.client.post("/v1/events", content=body, headers=headers)
+    results = answer.json()["results"]
+    assert [r["status"] for r in results] == ["accepted", "rejected", "accepted"]
+    assert "nested" in results[1]["detail"]
+    assert api.log.ids == ["a", "b"]
+
+
 async def test_credentials_and_scopes(api: Api) -> None:
     assert (await api.with_key(None).post("/v1/events", json={})).status_code == 401
     key = await api.client.post("/v1/api-keys", json={"name": "r", "scopes": ["deals:read"]})
