@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from libs.common.web.errors import NotFound
+from libs.common.web.slashes import SlashRoute
 from services.funnel.adapters import past
 from services.funnel.adapters.load import load_catalogue
 from services.funnel.adapters.stage_order import stage_order
@@ -18,7 +19,7 @@ from services.funnel.entrypoints.deals import DealId, Instants, Reader
 from services.funnel.entrypoints.models import StageVisits
 from services.funnel.entrypoints.state import funnel_of
 
-router = APIRouter(tags=["deals"])
+router = APIRouter(tags=["deals"], route_class=SlashRoute)
 
 
 @router.get("/v1/deals/{deal_id:path}/stages", response_model=StageVisits)

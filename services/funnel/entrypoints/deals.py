@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from libs.common.web.auth import Principal, require
 from libs.common.web.errors import NotFound
 from libs.common.web.pages import Limit
+from libs.common.web.slashes import SlashRoute
 from services.funnel.adapters import deal_reads, past
 from services.funnel.adapters.deal_pages import deals_of
 from services.funnel.adapters.load import load_catalogue
@@ -21,7 +22,7 @@ from services.funnel.entrypoints.models import Deal, Deals
 from services.funnel.entrypoints.paths import stored_id
 from services.funnel.entrypoints.state import funnel_of
 
-router = APIRouter(tags=["deals"])
+router = APIRouter(tags=["deals"], route_class=SlashRoute)
 Reader = Annotated[Principal, Depends(require("deals:read"))]
 Instants = Annotated[At, Depends(instants)]
 Cursor = Annotated[str | None, Query(max_length=24_000)]
@@ -64,7 +65,7 @@ async def list_deals(
 
 @router.get("/v1/deals/{deal_id:path}", response_model=Deal)
 async def read_deal(request: Request, principal: Reader, deal_id: DealId, at: Instants) -> Response:
-    """One deal; its id may hold slashes. `version` counts its records, at any instants."""
+    """One deal; its id may hold slashes (`%2F`). `version` counts its records, at any instants."""
     funnel, tenant = funnel_of(request), principal.tenant_id
     async with funnel.database.for_tenant(tenant, snapshot=True) as tx:
         held = await deal_reads.present(tx, tenant, deal_id)

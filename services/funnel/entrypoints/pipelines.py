@@ -9,6 +9,7 @@ from libs.common.web.commands import command, documented
 from libs.common.web.errors import NotFound
 from libs.common.web.etags import check_if_match
 from libs.common.web.pages import Limit
+from libs.common.web.slashes import SlashRoute
 from services.funnel.adapters import pipelines
 from services.funnel.app.pipelines import Pipeline
 from services.funnel.entrypoints import models
@@ -22,7 +23,7 @@ from services.funnel.entrypoints.pipelines_shown import (
 from services.funnel.entrypoints.schemas import PutPipeline
 from services.funnel.entrypoints.state import funnel_of
 
-router = APIRouter(tags=["pipelines"])
+router = APIRouter(tags=["pipelines"], route_class=SlashRoute)
 Reader = Annotated[Principal, Depends(require("deals:read"))]
 Configurer = Annotated[Principal, Depends(require("config:write"))]
 

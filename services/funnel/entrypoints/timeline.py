@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 
 from libs.common.web.errors import NotFound
 from libs.common.web.pages import Limit
+from libs.common.web.slashes import SlashRoute
 from services.funnel.adapters import past
 from services.funnel.adapters.tenants import time_of
 from services.funnel.app.deal_question import At
@@ -18,7 +19,7 @@ from services.funnel.entrypoints.deals import Cursor, DealId, Instants, Reader
 from services.funnel.entrypoints.models import Timeline
 from services.funnel.entrypoints.state import funnel_of
 
-router = APIRouter(tags=["deals"])
+router = APIRouter(tags=["deals"], route_class=SlashRoute)
 Key = tuple[Order, int]
 """The place of an item: its event's in the total order, and its own among the event's items."""
 Placed = tuple[Key, dict[str, Any]]

@@ -68,3 +68,23 @@ async def test_every_id_that_is_taken_can_be_read(funnel: Served, deal_id: str) 
     for path in (f"deals/{spelled}", f"deals/{spelled}/stages", f"deals/{spelled}/timeline",
                  f"accounts/{spelled}"):  # fmt: skip
         assert (await funnel.call(tenant, "GET", f"/v1/{path}")).status_code == 200, path
+
+
+@pytest.mark.parametrize("deal_id", ["stages", "a/stages", "a/timeline", "/", "a/stages/timeline"])
+async def test_an_encoded_slash_belongs_to_the_id(funnel: Served, deal_id: str) -> None:
+    tenant, path = await funnel.tenant(), f"/v1/deals/{quote(deal_id, safe='')}"
+    told = said(0, "deal.created", deal_id, stage_id="one"), said(1, "deal.created", "a")
+    await funnel.say(tenant, *told)
+    await funnel.caught_up(tenant)
+    assert (await funnel.get(tenant, path))["deal_id"] == deal_id
+    assert len((await funnel.get(tenant, f"{path}/stages"))["visits"]) == 1
+    items = (await funnel.get(tenant, f"{path}/timeline"))["items"]
+    assert {item["event_id"] for item in items} == {told[0].id}
+
+
+async def test_a_pipeline_may_be_called_like_a_part_of_its_path(funnel: Served) -> None:
+    tenant, path = await funnel.tenant(), "/v1/pipelines/b2b%2Fversions"
+    body = {"name": "B2B", "stages": [{"id": "a", "name": "A", "class": "open"}]}
+    assert (await funnel.call(tenant, "PUT", path, json=body)).status_code == 201
+    assert (await funnel.get(tenant, path))["id"] == "b2b/versions"
+    assert len((await funnel.get(tenant, f"{path}/versions"))["items"]) == 1
