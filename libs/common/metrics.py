@@ -110,6 +110,9 @@ ALERTS_DATA_LATE = Gauge(
     "headway_alerts_data_late",
     "Whether due timers have waited more than 15 minutes for facts: 1 or 0.",
 )
+CLOCK_JUMP = Gauge(
+    "headway_clock_jump_seconds", "The last jump of the database's clock; 0 if there was none."
+)
 OUTBOX_PENDING_SECONDS = Gauge(
     "headway_outbox_oldest_pending_seconds", "Age of the oldest unpublished row.", ["schema"]
 )

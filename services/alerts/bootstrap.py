@@ -18,6 +18,7 @@ from services.alerts.adapters.work import PostgresWork
 from services.alerts.app.compiling import Compiler
 from services.alerts.app.consuming import DealsHandler
 from services.alerts.app.judging import Judge
+from services.alerts.app.moments import Moments
 from services.alerts.app.sandboxes import Sandboxes
 from services.alerts.app.scheduling import Scheduler
 from services.alerts.app.state import AlertsState
@@ -45,7 +46,8 @@ class _Wiring:
         )
         self._compiler = Compiler(Cel())
         judge = Judge(self._compiler, lambda: str(uuid7(self._clock)))
-        self._scheduler = Scheduler(self._worker, PostgresWork, judge, self._log)
+        moments = Moments(self._clock)
+        self._scheduler = Scheduler(self._worker, PostgresWork, judge, self._log, moments)
         self._sandboxes = Sandboxes(self._worker, PostgresWork, judge, self._log)
 
     def service(self) -> Service:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -11,8 +12,9 @@ from libs.common.contracts.topics import DEALS
 from libs.common.db.database import Database
 from libs.common.eventlog.port import EventLog
 from services.alerts.app.judging import Judge, count
+from services.alerts.app.moments import Moments
 from services.alerts.app.ports import SubjectKey
-from services.alerts.app.work import EPOCH, Work
+from services.alerts.app.work import Work
 from services.alerts.domain.reconcile import LATE, Moment
 
 CHUNK = 500
@@ -20,11 +22,16 @@ WorkOf = Callable[[AsyncConnection], Work]
 
 
 class Scheduler:
-    """Judges what has changed, what is due, and what imports have brought."""
+    """Judges what has changed, what is due, and what imports have brought.
 
-    def __init__(self, database: Database, work_of: WorkOf, judge: Judge, log: EventLog) -> None:
+    While the database's clock is in doubt nothing is judged.
+    """
+
+    def __init__(
+        self, database: Database, work_of: WorkOf, judge: Judge, log: EventLog, moments: Moments
+    ) -> None:
         self._database, self._work_of = database, work_of
-        self._judges, self._log = judge, log
+        self._judges, self._log, self._moments = judge, log, moments
         self._partitions = 0
 
     async def judge(self) -> bool:
@@ -49,7 +56,9 @@ class Scheduler:
         partitions = await self._deals_partitions()
         async with self._database.across_tenants() as tx:
             work = self._work_of(tx)
-            moment = await _real(work, partitions)
+            moment = await self._moments.real(work, partitions)
+            if moment is None:
+                return False
             subjects = await claim(work, await work.sandboxes(), moment)
             judged = [
                 await self._judges.judge(await work.bind(tenant_id), tenant_id, of, moment)
@@ -71,12 +80,12 @@ class Scheduler:
     async def _brought(self, tenant_id: str, partitions: int) -> bool:
         async with self._database.across_tenants() as tx:
             work = self._work_of(tx)
-            moment, imports = await _real(work, partitions), await work.imports(tenant_id)
-            if imports.running or (imports.finished_at or EPOCH) > moment.sure:
+            moment = await self._moments.real(work, partitions)
+            imports = await work.imports(tenant_id)
+            if moment is None or not imports.complete(moment.sure):
                 return False
             subjects = await work.brought(tenant_id, CHUNK)
-            digest = imports.digest_of(tenant_id)
-            held = Moment(moment.now, moment.sure, moment.recorded, brought=True, digest_id=digest)
+            held = replace(moment, brought=True, digest_id=imports.digest_of(tenant_id))
             store = await work.bind(tenant_id)
             found = await self._judges.judge(store, tenant_id, subjects, held)
         count(found)
@@ -87,22 +96,15 @@ class Scheduler:
         partitions = await self._deals_partitions()
         async with self._database.across_tenants() as tx:
             work = self._work_of(tx)
-            moment = await _real(work, partitions)
+            moment = await self._moments.real(work, partitions)
             oldest = await work.oldest_timer(await work.sandboxes())
-        late = (moment.now - oldest).total_seconds() if oldest else 0.0
-        metrics.ALERTS_TIMER_LATENESS.set(max(0.0, late))
-        _tell_data_late(moment, oldest)
+        if moment is not None:
+            _show(moment, oldest)
         return False
 
     async def _deals_partitions(self) -> int:
         self._partitions = self._partitions or len(await self._log.ends(DEALS))
         return self._partitions
-
-
-async def _real(work: Work, partitions: int) -> Moment:
-    """Real tenants' now, and how far facts are complete."""
-    now = await work.now()
-    return Moment(now, min(now, await work.watermark(partitions) or EPOCH), now)
 
 
 def _by_tenant(subjects: Sequence[SubjectKey]) -> dict[str, list[str]]:
@@ -112,7 +114,9 @@ def _by_tenant(subjects: Sequence[SubjectKey]) -> dict[str, list[str]]:
     return found
 
 
-def _tell_data_late(moment: Moment, oldest: datetime | None) -> None:
+def _show(moment: Moment, oldest: datetime | None) -> None:
     """Clocks that have waited too long for a watermark are the operators' business."""
+    late = (moment.now - oldest).total_seconds() if oldest else 0.0
+    metrics.ALERTS_TIMER_LATENESS.set(max(0.0, late))
     waits = oldest is not None and moment.sure < oldest < moment.now - LATE
     metrics.ALERTS_DATA_LATE.set(waits)

@@ -29,6 +29,10 @@ class Imports:
     finished_at: datetime | None
     last: UUID | None
 
+    def complete(self, sure: datetime) -> bool:
+        """Whether all that they have brought is folded, if facts are complete up to `sure`."""
+        return not self.running and (self.finished_at or EPOCH) <= sure
+
     def digest_of(self, tenant_id: str) -> str | None:
         """What the alerts that the last import brought have in common."""
         return None if self.last is None else str(uuid5(tenant_id, "digest", str(self.last)))

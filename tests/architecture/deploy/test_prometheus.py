@@ -13,7 +13,8 @@ from tests.architecture.tree import ROOT
 
 PORT = image_environment()["HEADWAY_PORT"]
 WORDS = {
-    "sum", "max", "min", "by", "rate", "increase", "absent", "or", "unless", "and", "on", "offset",
+    "sum", "max", "min", "by", "rate", "increase", "absent", "or", "unless", "and", "on",
+    "offset", "changes",
 }  # fmt: skip
 OURS = ("service", "command", "instance", "job")
 """Labels that the scrape adds."""
