@@ -19,6 +19,9 @@ HTTP_SECONDS = Histogram(
     ["method", "route"],
     buckets=_SECONDS,
 )
+HTTP_IN_FLIGHT = Gauge(
+    "headway_http_requests_in_flight", "Requests being answered, open streams included."
+)
 INGEST_EVENTS = Counter(
     "headway_ingest_events_total",
     "Events judged at the door, by verdict (accepted, duplicate, conflict, rejected).",
@@ -66,6 +69,14 @@ CONSUMER_FENCED = Counter(
 CONSUMER_STALLS = Counter(
     "headway_consumer_stalls_total",
     "Readers made anew because records waited and none came.",
+    ["group"],
+)
+CONSUMER_REBALANCES = Counter(
+    "headway_consumer_rebalances_total", "Times that partitions were handed out anew.", ["group"]
+)
+CONSUMER_LAST_COMMIT = Gauge(
+    "headway_consumer_last_commit_timestamp_seconds",
+    "When the last transaction with records was committed, in seconds since 1970.",
     ["group"],
 )
 CONSUMER_LAG_RECORDS = Gauge(
@@ -137,3 +148,21 @@ STREAM_UNREADABLE = Counter(
 )
 READY = Gauge("headway_ready", "Whether the last look found the process ready: 1 or 0.")
 BUILD_INFO = Gauge("headway_build_info", "Always 1; the version is the label.", ["version"])
+
+
+def show_consumer(group: str) -> None:
+    """From now on a consumer's counters are there: an increase from nothing is not seen."""
+    for counter in (
+        CONSUMER_RECORDS,
+        CONSUMER_RETRIES,
+        CONSUMER_FENCED,
+        CONSUMER_STALLS,
+        CONSUMER_REBALANCES,
+    ):
+        counter.labels(group)
+
+
+def show_relay(schema: str) -> None:
+    """The same of a relay's."""
+    for counter in (OUTBOX_PUBLISHED, OUTBOX_REFUSED):
+        counter.labels(schema)

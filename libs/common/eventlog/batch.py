@@ -222,6 +222,7 @@ class Committer:
         self._heartbeat.beat()
         metrics.CONSUMER_RECORDS.labels(self._group).inc(len(piece.records))
         metrics.CONSUMER_BATCH_SECONDS.labels(self._group).observe(seconds)
+        metrics.CONSUMER_LAST_COMMIT.labels(self._group).set(self._clock.now().timestamp())
         for item in buried:
             metrics.CONSUMER_DEAD_LETTERS.labels(self._group, item.code).inc()
         if isinstance(self._handler, AfterCommit):

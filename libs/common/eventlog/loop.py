@@ -89,6 +89,7 @@ class ConsumerLoop:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Read and commit until `stop`; raises what only an operator can mend."""
+        metrics.show_consumer(self._group)
         while not stop.is_set():
             try:
                 await self._session(stop)
@@ -117,6 +118,7 @@ class ConsumerLoop:
         reader = self._log.reader(self._topics, self._group, self._member)
 
         async def assigned(partitions: Collection[Partition]) -> None:
+            metrics.CONSUMER_REBALANCES.labels(self._group).inc()
             await self._claims.take(partitions)
             for partition in partitions:
                 reader.seek(partition, self._claims.at()[partition])

@@ -64,6 +64,7 @@ class OutboxRelay:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Publish until `stop`, then leave the lease to the next one."""
+        metrics.show_relay(self._schema)
         backoff = Backoff(POLL, LONGEST_WAIT)
         while not stop.is_set():
             try:

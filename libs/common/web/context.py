@@ -39,7 +39,8 @@ class RequestContext:
         measured = _Measured(send, request_id, headers.get("traceparent"))
         started = perf_counter()
         try:
-            await self._app(scope, receive, measured.send)
+            with metrics.HTTP_IN_FLIGHT.track_inprogress():
+                await self._app(scope, receive, measured.send)
         except Exception as error:
             if measured.started:
                 raise

@@ -40,7 +40,7 @@ def create_app(
 
     app = FastAPI(
         title=title,
-        version=_version(),
+        version=build_version(),
         lifespan=lifespan,
         redoc_url=None,
         generate_unique_id_function=operation_id,
@@ -68,7 +68,8 @@ def operation_id(route: APIRoute) -> str:
     return route.name
 
 
-def _version() -> str:
+def build_version() -> str:
+    """The version of what runs; `headway_build_info` has it."""
     try:
         return version("headway")
     except PackageNotFoundError:

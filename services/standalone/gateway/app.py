@@ -6,11 +6,13 @@ import httpx
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse
 
+from libs.common import metrics
 from libs.common.clock import Clock
 from libs.common.process.commands import COMMANDS
 from libs.common.runtime import Check, Service
 from libs.common.web import problems
 from libs.common.web.context import RequestContext
+from libs.common.web.factory import build_version
 from libs.common.web.health import health_router
 from services.standalone.gateway.fleet import Fleet
 from services.standalone.gateway.forward import Forwarder
@@ -35,6 +37,7 @@ def gateway_app(fleet: Fleet, transport: httpx.AsyncBaseTransport, clock: Clock)
     app.include_router(health_router([_health(fleet)]))
     app.router.default = forwarder
     problems.install(app)
+    metrics.BUILD_INFO.labels(build_version()).set(1)
     app.add_middleware(RequestContext, clock=clock)
     return app
 

@@ -100,6 +100,9 @@ async def test_a_batch_is_kept_once_in_order_and_reported(rig: Rig) -> None:
         await rig.until(lambda: _reported(rig))
     assert [name for batch in rig.handler.batches for name in batch if name != "other"] == NAMES
     assert await rig.position() == len(NAMES)
+    assert metrics.CONSUMER_REBALANCES.labels(rig.group)._value.get() >= 1
+    committed_at = metrics.CONSUMER_LAST_COMMIT.labels(rig.group)._value.get()
+    assert rig.clock.now().timestamp() - 60 < committed_at <= rig.clock.now().timestamp()
 
 
 async def _reported(rig: Rig) -> bool:

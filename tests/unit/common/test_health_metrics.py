@@ -1,0 +1,58 @@
+"""What `/metrics` tells without anybody asking for anything else, and from the start."""
+
+import pytest
+from fastapi import FastAPI, Response
+from httpx import ASGITransport, AsyncClient
+from prometheus_client import REGISTRY
+
+from libs.common import metrics
+from libs.common.clock import SystemClock
+from libs.common.runtime import Service
+from libs.common.web.context import RequestContext
+from libs.common.web.health import health_router
+
+
+async def ask(app: FastAPI, path: str) -> str:
+    async with AsyncClient(transport=ASGITransport(app), base_url="http://process") as client:
+        return (await client.get(path)).text
+
+
+def series(text: str, name: str) -> float:
+    return next(float(line.split()[-1]) for line in text.splitlines() if line.startswith(name))
+
+
+@pytest.mark.parametrize(("fault", "ready"), [(None, 1), ("PostgreSQL does not answer", 0)])
+async def test_readiness_is_told_to_who_asks_for_metrics_only(
+    fault: str | None, ready: int
+) -> None:
+    async def check() -> str | None:
+        return fault
+
+    metrics.READY.set(1 - ready)
+    app = FastAPI()
+    app.include_router(health_router([Service("planted", None, readiness={"database": check})]))
+    assert series(await ask(app, "/metrics"), "headway_ready") == ready
+
+
+async def test_requests_in_flight_are_those_being_answered() -> None:
+    app, name = FastAPI(), "headway_http_requests_in_flight"
+
+    @app.get("/now")
+    async def now() -> Response:
+        return Response(str(REGISTRY.get_sample_value(name)))
+
+    app.add_middleware(RequestContext, clock=SystemClock())
+    before = REGISTRY.get_sample_value(name) or 0.0
+    assert float(await ask(app, "/now")) == before + 1
+    assert REGISTRY.get_sample_value(name) == before
+
+
+def test_what_has_not_happened_yet_is_0_and_not_missing() -> None:
+    metrics.show_consumer("planted")
+    metrics.show_relay("planted")
+    for name in ("retries", "fenced", "stalls", "rebalances", "records"):
+        shown = REGISTRY.get_sample_value(f"headway_consumer_{name}_total", {"group": "planted"})
+        assert shown == 0
+    for name in ("published", "refused"):
+        shown = REGISTRY.get_sample_value(f"headway_outbox_{name}_total", {"schema": "planted"})
+        assert shown == 0
