@@ -41,6 +41,8 @@ def _deal_event(draw: st.DrawFn, kind: str) -> dict[str, Any]:
     return data
 
 
+BIG = "x" * 40_000
+"""Two of them exceed what a deal's attributes may be together."""
 CHANGES: tuple[dict[str, Any], ...] = (
     {"amount": "30"},
     {"amount": None},
@@ -51,6 +53,8 @@ CHANGES: tuple[dict[str, Any], ...] = (
     {"attributes.x": 1},
     {"attributes.x": True},
     {"attributes.x": None},
+    {"attributes.x": BIG, "attributes.y": None},
+    {"attributes.y": BIG},
     {"pipeline_id": "renewal"},
     {"stage_id": "offer", "region": "north"},
 )

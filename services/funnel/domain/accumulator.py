@@ -17,7 +17,7 @@ from services.funnel.domain.deal import DealFold
 from services.funnel.domain.inputs import KnownPipelines
 from services.funnel.domain.model import Facts, Order, Ref, Visit
 
-FORM = 1
+FORM = 2
 _PLAIN = ("stage_id", "stage_class", "last_open_stage", "created", "life", "push_count",
           "lost_reason", "visit_count", "attributes")  # fmt: skip
 _TIMES = ("stage_entered_at", "created_at", "closed_at", "last_event_at", "recorded_at")

@@ -10,6 +10,8 @@ from typing import Any
 
 from libs.common.activities import Activities
 from libs.common.contracts import events as ev
+from libs.common.contracts.catalogue import MAX_ATTRIBUTES_BYTES
+from libs.common.contracts.cloudevents import canonical
 from services.funnel.domain.inputs import KnownPipelines
 from services.funnel.domain.model import Facts, FoldEvent, JsonObject, Status, Visit
 
@@ -94,7 +96,7 @@ class DealFold:
         if not self.created:
             self.created, self.created_at = True, event.occurred_at
         self._set({name: value for name in _FIELDS if (value := getattr(data, name)) is not None})
-        self.attributes.update(data.attributes)
+        self._become(self.attributes | data.attributes)
         if data.stage_id is not None:
             self._enter(event, data.pipeline_id, data.stage_id)
         elif self.stage_id is None or self._moves_to(data.pipeline_id):
@@ -102,9 +104,7 @@ class DealFold:
 
     def _update(self, event: FoldEvent, changes: dict[str, Any]) -> None:
         self._set({name: value for name, value in changes.items() if name in self.fields})
-        for name, value in changes.items():
-            if name.startswith("attributes."):
-                self._set_attribute(name.removeprefix("attributes."), value)
+        self._change_attributes(changes)
         stage_id, pipeline_id = changes.get("stage_id"), changes.get("pipeline_id")
         if stage_id is not None:
             self._enter(event, pipeline_id, stage_id)
@@ -120,11 +120,22 @@ class DealFold:
         if self.fields["amount"] is not None and self.fields["currency"] is None:
             self.fields["currency"] = self.currency
 
-    def _set_attribute(self, name: str, value: Any) -> None:
-        if value is None:
-            self.attributes.pop(name, None)
-        else:
-            self.attributes[name] = value
+    def _change_attributes(self, changes: Mapping[str, Any]) -> None:
+        changed = dict(self.attributes)
+        for name, value in changes.items():
+            if not name.startswith(ev.ATTRIBUTE):
+                continue
+            if value is None:
+                changed.pop(name.removeprefix(ev.ATTRIBUTE), None)
+            else:
+                changed[name.removeprefix(ev.ATTRIBUTE)] = value
+        self._become(changed)
+
+    def _become(self, attributes: dict[str, Any]) -> None:
+        """Every row of history holds them all, so they are bounded over the deal's life: an event
+        that would exceed the limit leaves them as they were."""
+        if attributes == {} or len(canonical(attributes)) <= MAX_ATTRIBUTES_BYTES:
+            self.attributes = attributes
 
     def _moves_to(self, pipeline_id: str | None) -> bool:
         return pipeline_id is not None and pipeline_id != self.pipeline_id

@@ -72,6 +72,12 @@ class Deal:
     into: str | None = None
     frozen: dict[str, dict[str, Any]] | None = None
 
+    def hold(self, attributes: dict[str, Any]) -> None:
+        """A deal's attributes are at most 64 KiB in all; what leads beyond changes none."""
+        spelled = json.dumps(attributes, separators=(",", ":"), ensure_ascii=False)
+        if len(spelled.encode()) <= 65_536:
+            self.attributes = attributes
+
 
 def order(event: Event) -> tuple[Any, ...]:
     numbered = event.sequence is not None
@@ -163,7 +169,7 @@ class World:
                 deal.born = at if deal.born is None else deal.born
                 fields = {k: v for k, v in data.items() if v is not None and k != "attributes"}
                 self._set(deal, fields)
-                deal.attributes |= data.get("attributes", {})
+                deal.hold(deal.attributes | data.get("attributes", {}))
                 first = deal.here is None
                 self._place(deal, at, data.get("pipeline_id"), data.get("stage_id"), first)
             case "deal.stage_changed":
@@ -190,10 +196,8 @@ class World:
 
     def _change(self, deal: Deal, at: float, changes: dict[str, Any]) -> None:
         self._set(deal, {k: v for k, v in changes.items() if not k.startswith("attributes.")})
-        for name, value in changes.items():
-            if name.startswith("attributes."):
-                deal.attributes[name[11:]] = value
-        deal.attributes = {k: v for k, v in deal.attributes.items() if v is not None}
+        own = {k[11:]: v for k, v in changes.items() if k.startswith("attributes.")}
+        deal.hold({k: v for k, v in (deal.attributes | own).items() if v is not None})
         self._place(deal, at, changes.get("pipeline_id"), changes.get("stage_id"), False)
 
     def _place(
