@@ -134,7 +134,9 @@ class DealFold:
     def _become(self, attributes: dict[str, Any]) -> None:
         """Every row of history holds them all, so they are bounded over the deal's life: an event
         that would exceed the limit leaves them as they were."""
-        if attributes == {} or len(canonical(attributes)) <= MAX_ATTRIBUTES_BYTES:
+        if attributes == self.attributes:
+            return
+        if not attributes or len(canonical(attributes)) <= MAX_ATTRIBUTES_BYTES:
             self.attributes = attributes
 
     def _moves_to(self, pipeline_id: str | None) -> bool:
