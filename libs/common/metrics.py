@@ -3,7 +3,24 @@
 Label sets are closed: a service, a route's template, a status class; never a tenant or a deal.
 """
 
+from collections.abc import Iterable
+
 from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client.metrics_core import Metric
+
+
+class OwnGauge(Gauge):
+    """Shown only once this process has told it: from any other, 0 would read as good news."""
+
+    _told = False
+
+    def set(self, value: float) -> None:
+        super().set(value)
+        self._told = True
+
+    def collect(self) -> Iterable[Metric]:
+        return super().collect() if self._told else []
+
 
 _SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
@@ -34,7 +51,7 @@ INGEST_INDEX_FAILURES = Counter(
 INGEST_IMPORT_ROWS = Counter(
     "headway_ingest_import_rows_total", "Rows of imports worked off, by verdict.", ["verdict"]
 )
-INGEST_IMPORTS_RUNNING = Gauge("headway_ingest_imports_running", "Imports not finished yet.")
+INGEST_IMPORTS_RUNNING = OwnGauge("headway_ingest_imports_running", "Imports not finished yet.")
 LOG_APPEND_SECONDS = Histogram(
     "headway_log_append_seconds",
     "Time until a batch of records was durable.",
@@ -95,11 +112,11 @@ FUNNEL_FOLDS = Counter(
     "Groups of deals folded, incrementally (head) or anew (refold).",
     ["path"],
 )
-FUNNEL_REFOLD_QUEUE = Gauge("headway_funnel_refold_queue", "Deals that wait for a refold.")
-FUNNEL_WATERMARK_AGE = Gauge(
+FUNNEL_REFOLD_QUEUE = OwnGauge("headway_funnel_refold_queue", "Deals that wait for a refold.")
+FUNNEL_WATERMARK_AGE = OwnGauge(
     "headway_funnel_watermark_age_seconds", "How far the watermark is behind the clock."
 )
-FUNNEL_REBUILDS = Gauge("headway_funnel_rebuilds_running", "Rebuilds not finished yet.")
+FUNNEL_REBUILDS = OwnGauge("headway_funnel_rebuilds_running", "Rebuilds not finished yet.")
 ALERT_RECORDS = Counter(
     "headway_alerts_records_total", "Records of alerts' lives, by type.", ["type"]
 )
@@ -114,14 +131,14 @@ ALERTS_SKIPPED = Counter(
 RULE_ERRORS = Counter(
     "headway_alerts_rule_errors_total", "Rules that could not be evaluated for a subject."
 )
-ALERTS_TIMER_LATENESS = Gauge(
+ALERTS_TIMER_LATENESS = OwnGauge(
     "headway_alerts_timer_lateness_seconds", "How long the oldest due timer has waited."
 )
-ALERTS_DATA_LATE = Gauge(
+ALERTS_DATA_LATE = OwnGauge(
     "headway_alerts_data_late",
     "Whether due timers have waited more than 15 minutes for facts: 1 or 0.",
 )
-CLOCK_JUMP = Gauge(
+CLOCK_JUMP = OwnGauge(
     "headway_clock_jump_seconds", "The last jump of the database's clock; 0 if there was none."
 )
 OUTBOX_PENDING_SECONDS = Gauge(

@@ -42,7 +42,14 @@ def definitions(path: Path) -> Iterator[Metric]:
 
 
 def _constructors(tree: ast.Module) -> dict[str, str]:
-    """Names that mean a constructor of prometheus_client here."""
+    """Names that mean a constructor of prometheus_client here, or a class that follows one."""
+    names = _imported(tree)
+    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    own = {c.name: kind for c in classes for base in c.bases if (kind := _kind(base, names))}
+    return names | own
+
+
+def _imported(tree: ast.Module) -> dict[str, str]:
     return {
         alias.asname or alias.name: alias.name
         for node in ast.walk(tree)

@@ -16,6 +16,7 @@ class Moments:
 
     def __init__(self, clock: Clock) -> None:
         self._clock, self._steadiness = clock, Steadiness()
+        self._last_jump = 0.0
 
     async def real(self, work: Work, partitions: int) -> Moment | None:
         """Now, and how far facts are complete; `None` while the clock is in doubt."""
@@ -27,6 +28,8 @@ class Moments:
         return Moment(now, min(now, await work.watermark(partitions) or EPOCH), now)
 
     def _note(self, reading: Reading) -> None:
-        if by := self._steadiness.jumped(reading):
-            metrics.CLOCK_JUMP.set(by)
+        by = self._steadiness.jumped(reading)
+        self._last_jump = by or self._last_jump
+        metrics.CLOCK_JUMP.set(self._last_jump)
+        if by:
             _log.error("database_clock_jumped", seconds=round(by, 3))

@@ -36,8 +36,9 @@ WITHOUT_POSTGRES = {part.name: TABLE[part.role][1] for part in PARTS}
 READY = dict.fromkeys(WITHOUT_KAFKA, OK)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def site(stack: Launched) -> Iterator[Site]:
+    """The server that is started again serves the other tests of the folder, too."""
     postgres = EmbeddedPostgres(stack.postgres.folder, {"max_connections": "500"})
     try:
         yield Site(stack, postgres)

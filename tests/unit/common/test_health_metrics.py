@@ -3,7 +3,7 @@
 import pytest
 from fastapi import FastAPI, Response
 from httpx import ASGITransport, AsyncClient
-from prometheus_client import REGISTRY
+from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 
 from libs.common import metrics
 from libs.common.clock import SystemClock
@@ -56,3 +56,11 @@ def test_what_has_not_happened_yet_is_0_and_not_missing() -> None:
     for name in ("published", "refused"):
         shown = REGISTRY.get_sample_value(f"headway_outbox_{name}_total", {"schema": "planted"})
         assert shown == 0
+
+
+def test_what_only_a_worker_knows_is_shown_once_it_has_told() -> None:
+    registry = CollectorRegistry()
+    gauge = metrics.OwnGauge("planted_seconds", "Planted.", registry=registry)
+    assert generate_latest(registry) == b""
+    gauge.set(0)
+    assert b"planted_seconds 0.0" in generate_latest(registry)
