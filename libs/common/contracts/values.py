@@ -96,10 +96,9 @@ def decimal_text(value: Any) -> Decimal:
         raise ValueError('must be a decimal string such as "12000.00"')
     if not isinstance(value, str):
         return _bounded(Decimal(value))
-    text = value.strip()
-    if not _DECIMAL.fullmatch(text):
+    if not _DECIMAL.fullmatch(value):
         raise ValueError('must be a decimal string such as "12000.00"')
-    return _bounded(Decimal(text))
+    return _bounded(Decimal(value))
 
 
 def _bounded(amount: Decimal) -> Decimal:

@@ -38,6 +38,9 @@ def created(**fields: Any) -> dict[str, Any]:
         ("amount", "Infinity"),
         ("amount", "٣"),
         ("amount", ""),
+        ("amount", " 5 "),
+        ("amount", "5\n"),
+        ("amount", "\u00a05"),
         ("amount", 12.5),
         ("amount", True),
         ("amount", 10**400),
@@ -60,7 +63,7 @@ def test_a_field_out_of_its_limits_is_named(field: str, value: Any) -> None:
     assert faults("deal.created", data, strict=False) == [("invalid_field", f"/data/{field}")]
 
 
-@pytest.mark.parametrize("value", ["0", "12000.00", "999999999999999.999999", 7, " 5 "])
+@pytest.mark.parametrize("value", ["0", "12000.00", "999999999999999.999999", 7])
 def test_money_within_its_limits_passes(value: Any) -> None:
     assert parse("deal.created", created(amount=value), strict=True) is not None
 
