@@ -33,7 +33,7 @@ class Summary:
 
 def running(url: str, layout: Layout) -> Summary:
     """Without a demo."""
-    return Summary(url, str(layout.root), str(layout.operator_key), None, None, True, None, None)
+    return Summary(url, str(layout.root), str(layout.operator_key), None, None, False, None, None)
 
 
 def show(console: Console, summary: Summary) -> None:

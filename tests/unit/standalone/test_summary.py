@@ -2,11 +2,13 @@
 
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from services.standalone.summary import Summary, show
+from services.standalone.layout import Layout
+from services.standalone.summary import Summary, running, show
 
 STAGE: dict[str, Any] = {
     "stage_id": "reach", "reached": 120, "from_first": 1.0, "from_previous": 0.5,
@@ -48,6 +50,10 @@ def test_without_a_demo_it_only_says_where_things_are() -> None:
     assert "/d/operator-key" in text
     assert "Funnel" not in text
     assert "curl" not in text
+
+
+def test_where_there_is_no_demo_nothing_of_it_was_kept(tmp_path: Path) -> None:
+    assert running("http://127.0.0.1:8080", Layout(tmp_path)).as_json()["kept"] is False
 
 
 def test_it_is_json_for_programs() -> None:
