@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from services.funnel.domain.ledger import Ledger
@@ -70,4 +70,5 @@ def _said(event: FoldEvent) -> dict[str, Any]:
     status = _LEAD_STATUS.get(event.type)
     if status is None:
         return said
-    return said | {"status": status, f"{status}_at": event.occurred_at.isoformat()}
+    at = event.occurred_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return said | {"status": status, f"{status}_at": at}

@@ -90,6 +90,7 @@ async def test_a_leads_status_and_when_it_was_reached(funnel: Served) -> None:
         assert (shown["lead_id"], shown["status"], shown["valid_from"]) == ("l", status, z(at))
         reached = {name for _, _, name in LEAD[: at + 1]}
         assert {name for _, _, name in LEAD if f"{name}_at" in shown} == reached
+        assert shown[f"{status}_at"] == z(at)
     assert (shown["source"], shown["owner_id"]) == ("fair", "u-1")
     assert await missing(funnel, tenant, "/v1/leads/l", valid_at=z(-1))
 
