@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common.ids import uuid7
@@ -61,8 +61,21 @@ async def post_rebuild(request: Request, principal: Rebuilder) -> Response:
         return await once.keep(tx, json_answer(_shown(found), 202))
 
 
+def _rebuild_id(
+    rebuild_id: Annotated[str, Path(json_schema_extra={"format": "uuid"})],
+) -> UUID:
+    """What is no UUID is the id of no rebuild."""
+    try:
+        return UUID(rebuild_id)
+    except ValueError:
+        raise NotFound("no such rebuild") from None
+
+
+RebuildId = Annotated[UUID, Depends(_rebuild_id)]
+
+
 @router.get("/v1/projection/rebuilds/{rebuild_id}", response_model=Rebuild)
-async def read_rebuild(request: Request, principal: Rebuilder, rebuild_id: UUID) -> Response:
+async def read_rebuild(request: Request, principal: Rebuilder, rebuild_id: RebuildId) -> Response:
     """How far it is, what differs, whether it has switched."""
     own = None if principal.is_operator else principal.tenant_id
     async with _transaction(funnel_of(request), principal) as tx:
