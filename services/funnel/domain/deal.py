@@ -96,7 +96,8 @@ class DealFold:
         if not self.created:
             self.created, self.created_at = True, event.occurred_at
         self._set({name: value for name in _FIELDS if (value := getattr(data, name)) is not None})
-        self._become(self.attributes | data.attributes)
+        if data.attributes:
+            self._become(self.attributes | data.attributes)
         if data.stage_id is not None:
             self._enter(event, data.pipeline_id, data.stage_id)
         elif self.stage_id is None or self._moves_to(data.pipeline_id):
@@ -121,21 +122,18 @@ class DealFold:
             self.fields["currency"] = self.currency
 
     def _change_attributes(self, changes: Mapping[str, Any]) -> None:
-        changed = dict(self.attributes)
-        for name, value in changes.items():
-            if not name.startswith(ev.ATTRIBUTE):
-                continue
-            if value is None:
-                changed.pop(name.removeprefix(ev.ATTRIBUTE), None)
-            else:
-                changed[name.removeprefix(ev.ATTRIBUTE)] = value
-        self._become(changed)
+        named = {
+            name.removeprefix(ev.ATTRIBUTE): value
+            for name, value in changes.items()
+            if name.startswith(ev.ATTRIBUTE)
+        }
+        if named:
+            merged = {**self.attributes, **named}
+            self._become({name: value for name, value in merged.items() if value is not None})
 
     def _become(self, attributes: dict[str, Any]) -> None:
         """Every row of history holds them all, so they are bounded over the deal's life: an event
         that would exceed the limit leaves them as they were."""
-        if attributes == self.attributes:
-            return
         if not attributes or len(canonical(attributes)) <= MAX_ATTRIBUTES_BYTES:
             self.attributes = attributes
 
