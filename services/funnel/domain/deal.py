@@ -128,8 +128,9 @@ class DealFold:
             if name.startswith(ev.ATTRIBUTE)
         }
         if named:
-            merged = {**self.attributes, **named}
-            self._become({name: value for name, value in merged.items() if value is not None})
+            gone = {name for name, value in named.items() if value is None}
+            merged = self.attributes | named
+            self._become({name: merged[name] for name in merged if name not in gone})
 
     def _become(self, attributes: dict[str, Any]) -> None:
         """Every row of history holds them all, so they are bounded over the deal's life: an event
