@@ -131,6 +131,11 @@ ALERTS_SKIPPED = Counter(
 RULE_ERRORS = Counter(
     "headway_alerts_rule_errors_total", "Rules that could not be evaluated for a subject."
 )
+ALERTS_JUDGE_SECONDS = Histogram(
+    "headway_alerts_judge_seconds",
+    "Time to judge some subjects of one tenant by all of its rules, reads and writes included.",
+    buckets=_SECONDS,
+)
 ALERTS_TIMER_LATENESS = OwnGauge(
     "headway_alerts_timer_lateness_seconds", "How long the oldest due timer has waited."
 )

@@ -53,6 +53,12 @@ class Judge:
         self, store: JudgingStore, tenant_id: str, subjects: Sequence[str], moment: Moment
     ) -> Judged:
         """Judge each subject by each rule as of the moment, and write what follows."""
+        with metrics.ALERTS_JUDGE_SECONDS.time():
+            return await self._judge(store, tenant_id, subjects, moment)
+
+    async def _judge(
+        self, store: JudgingStore, tenant_id: str, subjects: Sequence[str], moment: Moment
+    ) -> Judged:
         rules = await store.rules(tenant_id)
         facts = await store.facts(tenant_id, subjects) if rules else {}
         rows = await store.rows(tenant_id, list(facts))
