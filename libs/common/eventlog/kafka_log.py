@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
-from libs.common.eventlog.kafka_metadata import TopicsRequest, described
+from libs.common.eventlog.kafka_metadata import TopicsRequest, described, until_known
 from libs.common.eventlog.kafka_producer import Producer
 from libs.common.eventlog.kafka_reader import KafkaReader
 from libs.common.eventlog.placing import MAX_RECORD_BYTES, place
@@ -90,6 +90,8 @@ class KafkaLog:
                 error = for_code(code)
                 if code and error is not TopicAlreadyExistsError:
                     raise error(name)
+            async with asyncio.timeout(10):
+                await until_known(self.topic_id, [topic.name for topic in topics])
         except (KafkaError, OSError, TimeoutError) as error:
             raise LogUnavailable(f"{type(error).__name__}: {error}") from error
         finally:

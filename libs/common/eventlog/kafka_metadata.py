@@ -3,6 +3,8 @@
 Metadata version 12 of the Kafka protocol (KIP-516), in the client's own terms.
 """
 
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +19,8 @@ from aiokafka.protocol.types import (
     Schema,
     TaggedFields,
 )
+
+from libs.common.eventlog.port import UnknownTopic
 
 API_KEY = 3
 VERSION = 12
@@ -98,3 +102,16 @@ def described(response: Any) -> dict[str, tuple[str, int]]:
         for topic in response.to_object()["topics"]
         if topic["error_code"] == 0
     }
+
+
+async def until_known(
+    topic_id: Callable[[str], Awaitable[str]], topics: Sequence[str], pause: float = 0.05
+) -> None:
+    """A broker hears of a new topic a moment after the controller has made it."""
+    for topic in topics:
+        while True:
+            try:
+                await topic_id(topic)
+                break
+            except UnknownTopic:
+                await asyncio.sleep(pause)
