@@ -2,18 +2,31 @@
 
 import random
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.e2e.real import comparing_metrics
 from tests.e2e.real.site import Site
-from tests.e2e.real.varying import LOANS, Part
+from tests.e2e.real.varying import EVENTFUL, LOANS, Part
 from tests.e2e.real.varying_maven import maven_faults
 from tests.e2e.stack.launched import Launched
 from tests.real import bpic2012, maven, oracle_maven
 from tests.real.data import file
+from tests.real.oracle_metrics import Asked
 
 pytestmark = [pytest.mark.e2e, pytest.mark.postgres, pytest.mark.kafka, pytest.mark.timeout(2_400)]
 LONG = 1_500
+MOMENTS = (
+    datetime(2017, 3, 1, tzinfo=UTC),  # the first closes
+    datetime(2017, 6, 30, 23, 59, 59, 999_999, tzinfo=UTC),
+    datetime(2017, 9, 15, tzinfo=UTC),
+)
+METRICS = (
+    *(Asked(name, at) for name in EVENTFUL for at in MOMENTS),
+    *(Asked(name, MOMENTS[2], monthly=True, group_by=("product_line",)) for name in EVENTFUL),
+    *(Asked("stalled", at, threshold=timedelta(days=30), group_by=("region",)) for at in MOMENTS),
+)
 
 
 @pytest.fixture
@@ -37,7 +50,10 @@ def test_the_crm_delivered_twice_and_shuffled(site: Site, every: int) -> None:
     assert (counts["accepted"], counts["duplicates"]) == (len(events), len(events))
     tenant.fold()
     table = oracle_maven.pipeline(folder, {event["data"]["deal_id"] for event in deals})
-    assert maven_faults(tenant, oracle_maven.past(table)) == []
+    past = oracle_maven.past(table)
+    assert maven_faults(tenant, past) == []
+    for asked in METRICS:
+        assert comparing_metrics.metric(tenant, maven.PIPELINE_ID, past, asked) == [], asked
 
 
 @pytest.mark.scale
