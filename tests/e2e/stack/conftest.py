@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
@@ -14,11 +16,25 @@ from tests.e2e.stack.launched import Launched
 
 @pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launched]:
+    """Shared: tests may restart its processes, not end it."""
+    with _launched(tmp_path_factory.mktemp("stack")) as launched:
+        yield launched
+
+
+@pytest.fixture
+def own_stack(tmp_path: Path) -> Iterator[Launched]:
+    """For a test that ends it."""
+    with _launched(tmp_path) as launched:
+        yield launched
+
+
+@contextmanager
+def _launched(folder: Path) -> Iterator[Launched]:
     try:
         jars()
     except KafkaMissing as missing:
         give_up(missing)
-    launched = Launched(tmp_path_factory.mktemp("stack") / "data")
+    launched = Launched(folder / "data")
     try:
         launched.start()
         yield launched

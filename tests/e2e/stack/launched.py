@@ -68,3 +68,15 @@ def event(number: int, type_: str = "deal.created", **data: Any) -> dict[str, An
         "time": "2026-01-05T08:00:00Z",
         "data": {"deal_id": f"D-{number}", **data},
     }  # fmt: skip
+
+
+def deals(client: httpx.Client) -> set[str]:
+    """Ids of all deals of a tenant."""
+    found: set[str] = set()
+    cursor: dict[str, str] = {}
+    while True:
+        page = client.get("/v1/deals", params={"limit": 500, **cursor}).json()
+        found |= {deal["deal_id"] for deal in page["items"]}
+        if not page["has_more"]:
+            return found
+        cursor = {"cursor": page["next_cursor"]}

@@ -1,4 +1,4 @@
-"""A rolling restart loses nothing; what dies comes back; a killed launcher is cleared up after."""
+"""A rolling restart loses nothing; what dies comes back."""
 
 import threading
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import pytest
 
 from services.standalone.stack.table import PARTS
 from tests.e2e.processes.stack import until
-from tests.e2e.stack.launched import Launched, event
+from tests.e2e.stack.launched import Launched, deals, event
 
 pytestmark = [pytest.mark.e2e, pytest.mark.postgres, pytest.mark.kafka, pytest.mark.timeout(600)]
 NAMES = [part.name for part in PARTS]
@@ -52,17 +52,6 @@ class Traffic:
             self.failures.append(f"{method} {path}: {answer.text}")
 
 
-def deals(client: httpx.Client) -> set[str]:
-    found: set[str] = set()
-    cursor: dict[str, str] = {}
-    while True:
-        page = client.get("/v1/deals", params={"limit": 500, **cursor}).json()
-        found |= {deal["deal_id"] for deal in page["items"]}
-        if not page["has_more"]:
-            return found
-        cursor = {"cursor": page["next_cursor"]}
-
-
 def test_a_rolling_restart_of_everything_loses_nothing(
     stack: Launched, client: httpx.Client
 ) -> None:
@@ -95,19 +84,3 @@ def test_what_is_killed_is_started_again(stack: Launched, client: httpx.Client, 
     until("it is back", back, 60, 0.2)
     client.post("/v1/events", json=[event(1)])
     until("folded", lambda: deals(client) == {"D-1"}, 60, 0.2)
-
-
-def test_a_killed_launcher_leaves_nothing_that_the_next_cannot_clear(
-    stack: Launched, client: httpx.Client
-) -> None:
-    client.post("/v1/events", json=[event(1)])
-    until("folded", lambda: deals(client) == {"D-1"}, 60, 0.2)
-    orphans = stack.processes()
-    stack.kill()
-    assert stack.processes() == orphans
-    stack.start()
-    assert not set(orphans.values()) & set(stack.processes().values())
-    with stack.by(client.headers["Authorization"].removeprefix("Bearer ")) as again:
-        assert deals(again) == {"D-1"}
-    assert stack.terminate() == 0
-    assert stack.processes() == {}
