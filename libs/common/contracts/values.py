@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -62,6 +62,14 @@ def utc_in_range(instant: datetime) -> datetime:
     if not EARLIEST <= utc < LATEST:
         raise ValueError("must lie between the years 1900 and 2199")
     return utc
+
+
+def bounded(instant: datetime, by: timedelta) -> datetime:
+    """`instant + by`, or the end of the time that there is for us, in whole seconds."""
+    try:
+        return min(max(instant + by, EARLIEST), LATEST - timedelta(seconds=1))
+    except OverflowError:
+        return EARLIEST if by < timedelta() else LATEST - timedelta(seconds=1)
 
 
 def day_text(value: Any) -> date:

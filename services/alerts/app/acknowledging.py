@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
+from libs.common.contracts.values import bounded
 from services.alerts.domain.durations import parse_duration
 
 LONGEST = timedelta(days=90)
@@ -28,4 +29,4 @@ class Acknowledge(BaseModel):
 
     def until(self, now: datetime) -> datetime:
         """The end of the lease, by the tenant's clock."""
-        return now + parse_duration(self.lease)
+        return bounded(now, parse_duration(self.lease))

@@ -6,8 +6,12 @@ The caller holds the subjects' rows locked: one judgement at a time sees and wri
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
+
+import structlog
 
 from libs.common import faults, metrics
+from libs.common.db.outbox import OutboxRow
 from libs.common.expr.port import ExpressionFailed, InvalidExpression
 from services.alerts.app.compiling import Compiler, StoredRule
 from services.alerts.app.ports import JudgingStore, Rows, RuleError, Timer
@@ -20,6 +24,8 @@ from services.alerts.domain.timeline import Facts, Timeline, timeline
 from services.alerts.domain.verdicts import Judgement, Violation, judge
 
 NewId = Callable[[], str]
+_Record = tuple[Told, Sequence[OutboxRow]]
+_log = structlog.get_logger()
 
 
 @dataclass(slots=True)
@@ -27,6 +33,7 @@ class Judged:
     """What a judgement writes, in the order in which it came about."""
 
     told: list[Told] = field(default_factory=list)
+    records: list[OutboxRow] = field(default_factory=list)
     timers: list[Timer] = field(default_factory=list)
     errors: list[RuleError] = field(default_factory=list)
     skipped: int = 0
@@ -41,6 +48,21 @@ class Judged:
     def alerts(self) -> list[Alert]:
         """The last state of each alert that changed."""
         return list({told.alert.alert_id: told.alert for told in self.told}.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Whose subjects are judged, and as of when."""
+
+    tenant_id: str
+    moment: Moment
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    told: Sequence[_Record]
+    skipped: int
+    timer: Timer
 
 
 class Judge:
@@ -64,57 +86,63 @@ class Judge:
         rows = await store.rows(tenant_id, list(facts))
         judged = Judged()
         for subject_id in facts:
-            self._subject(judged, rules, facts[subject_id], rows, moment)
+            self._subject(judged, rules, facts[subject_id], rows, Case(tenant_id, moment))
         faults.hit("alerts.before_write")
-        await self._write(store, tenant_id, judged, moment)
+        await self._write(store, tenant_id, judged)
         await store.settle(tenant_id, subjects)
         faults.hit("alerts.after_write")
         return judged
 
-    async def _write(
-        self, store: JudgingStore, tenant_id: str, judged: Judged, moment: Moment
-    ) -> None:
+    async def _write(self, store: JudgingStore, tenant_id: str, judged: Judged) -> None:
         await store.write_alerts(tenant_id, judged.alerts)
         await store.write_timers(tenant_id, judged.timers)
         await store.count_errors(tenant_id, judged.errors)
-        await store.publish(record_rows(tenant_id, judged.told, moment))
+        await store.publish(judged.records)
 
     def _subject(
-        self,
-        judged: Judged,
-        rules: Sequence[StoredRule],
-        facts: Facts,
-        rows: Rows,
-        moment: Moment,
+        self, judged: Judged, rules: Sequence[StoredRule], facts: Facts, rows: Rows, case: Case
     ) -> None:
         """All rules over one subject; its records come in order of their instants."""
-        life, told = timeline(facts, moment.now), list[Told]()
+        told, life = list[_Record](), cache(lambda: timeline(facts, case.moment.now))
         for stored in rules:
-            key = facts.deal_id, stored.rule_id
-            held = _held(rows, key)
+            held = _held(rows, (facts.deal_id, stored.rule_id))
             try:
-                found = _apply(self._compiler.rule(stored), life, held, moment, self._new_id)
-            except (ExpressionFailed, InvalidExpression) as error:
-                detail = getattr(error, "detail", str(error))
-                judged.fail(RuleError(stored.rule_id, stored.version, facts.deal_id, detail), held)
+                found = self._found(stored, life(), held, case)
+            except Exception as error:  # noqa: BLE001  # one deal's trouble is nobody else's
+                judged.fail(_error(stored, facts, case, error), held)
                 continue
-            told += found.outcome.told
-            judged.skipped += found.outcome.skipped
-            if _rearmed(rows.timers.get(key), found.timer):
+            told += found.told
+            judged.skipped += found.skipped
+            if _rearmed(rows.timers.get((facts.deal_id, stored.rule_id)), found.timer):
                 judged.timers.append(found.timer)
-        judged.told += sorted(told, key=lambda record: record.at)
+        for record, outgoing in sorted(told, key=lambda pair: pair[0].at):
+            judged.told.append(record)
+            judged.records += outgoing
+
+    def _found(self, stored: StoredRule, life: Timeline, held: Held, case: Case) -> _Found:
+        """One rule over one subject, with the records as they will be published."""
+        rule = self._compiler.rule(stored)
+        outcome, timer = _apply(rule, life, held, case.moment, self._new_id)
+        told = [(one, record_rows(case.tenant_id, [one], case.moment)) for one in outcome.told]
+        return _Found(told, outcome.skipped, timer)
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    outcome: Outcome
-    timer: Timer
+def _error(stored: StoredRule, facts: Facts, case: Case, error: Exception) -> RuleError:
+    """What the rule's owner is told; what nobody expected is for operators too."""
+    detail = getattr(error, "detail", str(error))
+    if not isinstance(error, ExpressionFailed | InvalidExpression):
+        detail = "could not be judged; this has been logged"
+        _log.exception("judgement_failed", tenant=case.tenant_id, rule=stored.rule_id,
+                       subject=facts.deal_id)  # fmt: skip
+    return RuleError(stored.rule_id, stored.version, facts.deal_id, detail)
 
 
-def _apply(rule: Rule, life: Timeline, held: Held, moment: Moment, new_id: NewId) -> _Found:
+def _apply(
+    rule: Rule, life: Timeline, held: Held, moment: Moment, new_id: NewId
+) -> tuple[Outcome, Timer]:
     """One rule over one timeline. Raises `ExpressionFailed`."""
     if not rule.live:
-        return _Found(withdrawn(rule, held), Timer(life.deal_id, rule.rule_id, None, moment.now))
+        return withdrawn(rule, held), Timer(life.deal_id, rule.rule_id, None, moment.now)
 
     def describe(violation: Violation) -> Texts:
         return texts(rule, violation)
@@ -122,7 +150,7 @@ def _apply(rule: Rule, life: Timeline, held: Held, moment: Moment, new_id: NewId
     judged = judge(rule, life, moment.now)
     outcome = Reconciliation(rule, held, judged, moment, describe).outcome(new_id)
     due = _next_look(judged, moment)
-    return _Found(outcome, Timer(life.deal_id, rule.rule_id, due, moment.sure))
+    return outcome, Timer(life.deal_id, rule.rule_id, due, moment.sure)
 
 
 def _next_look(judged: Judgement, moment: Moment) -> datetime | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
+from libs.common.contracts.values import bounded
 from libs.common.expr.port import Expression
 
 StartField = Literal["stage_entered_at", "created_at", "last_activity_at"]
@@ -40,7 +41,7 @@ class Clock:
 
     def due(self, start: datetime) -> datetime:
         """The instant at which a clock that starts at `start` is violated, unless met."""
-        return start + self.offset + self.limit
+        return bounded(start, self.offset + self.limit)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ FACTS = (
 )  # fmt: skip
 """The fields of a deal that evidence repeats, as of the instant of the violation."""
 _PLACE = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
+MAX_SUMMARY = 2_000
 _OWN = ("elapsed", "limit", "rule.name")
 
 
@@ -36,7 +37,9 @@ def unknown_places(template: str) -> list[str]:
 
 
 def _filled(template: str, values: Mapping[str, Any]) -> str:
-    return _PLACE.sub(lambda place: _shown(values.get(place[1])), template)
+    """At most `MAX_SUMMARY` characters: facts may be long, and a record has to fit its topic."""
+    filled = _PLACE.sub(lambda place: _shown(values.get(place[1])), template)
+    return filled if len(filled) <= MAX_SUMMARY else filled[: MAX_SUMMARY - 1] + "…"
 
 
 def _values(rule: Rule, found: Violation) -> Mapping[str, Any]:

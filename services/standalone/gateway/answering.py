@@ -15,8 +15,8 @@ _ENDLESS = "text/event-stream"
 
 
 async def answer(upstream: httpx.Response, request: Request, send: Send) -> None:
-    """Pass on status, headers and every piece as it comes. A client that leaves, or a gateway that
-    stops while it passes on an answer without an end, ends the exchange."""
+    """Pass on status, headers (the date is told anew) and every piece as it comes. A client that
+    leaves, or a gateway that stops amid an answer without an end, ends the exchange."""
     try:
         await _until(_pieces(upstream, send), _over(upstream, request))
     finally:
@@ -24,7 +24,7 @@ async def answer(upstream: httpx.Response, request: Request, send: Send) -> None
 
 
 async def _pieces(upstream: httpx.Response, send: Send) -> None:
-    headers = list(end_to_end(upstream.headers.raw))
+    headers = [(n, v) for n, v in end_to_end(upstream.headers.raw) if n.lower() != b"date"]
     await send({"type": "http.response.start", "status": upstream.status_code, "headers": headers})
     assert isinstance(upstream.stream, httpx.AsyncByteStream)  # noqa: S101  # by its transport
     async for piece in upstream.stream:

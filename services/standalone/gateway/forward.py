@@ -12,7 +12,7 @@ from libs.common.web.problems import response
 from services.standalone.gateway.answering import answer
 from services.standalone.gateway.fleet import Fleet, Process
 from services.standalone.gateway.headers import has_body, to_upstream
-from services.standalone.gateway.segments import pattern_of, service_of
+from services.standalone.gateway.segments import pattern_of, routed, service_of
 
 RETRY_AFTER = 2
 _SECONDS = {"connect": 2.0, "read": 120.0, "write": 60.0, "pool": 10.0}
@@ -57,10 +57,11 @@ class Forwarder:
             await answer(upstream, request, send)
 
     async def _exchange(self, request: Request) -> httpx.Response:
-        service = service_of(request.url.path)
-        if service is None:
+        path = routed(request.scope["raw_path"])
+        service = None if path is None else service_of(path)
+        if path is None or service is None:
             raise NotFound("there is nothing at this path")
-        request.scope["route"] = Route(pattern_of(request.url.path))
+        request.scope["route"] = Route(pattern_of(path))
         return await self.ask(request, self._fleet.apis(service))
 
     async def ask(self, request: Request, processes: Sequence[Process]) -> httpx.Response:

@@ -1,6 +1,7 @@
 """Which service answers a path: the one table of segments after `/v1`."""
 
 from collections.abc import Mapping
+from urllib.parse import unquote
 
 SEGMENTS: Mapping[str, tuple[str, ...]] = {
     "ingest": ("api-keys", "connections", "dead-letters", "events", "imports", "mappings",
@@ -16,6 +17,15 @@ SEGMENTS: Mapping[str, tuple[str, ...]] = {
 PAGES = {"/docs/metrics": "reporting"}
 """Pages that answers link to."""
 _SERVICE_OF = {segment: service for service, names in SEGMENTS.items() for segment in names}
+
+
+def routed(raw_path: bytes) -> str | None:
+    """The path by which to route, segment by segment, so that an encoded slash stays within its
+    own. None for one with dot segments: whoever resolves them would leave the route."""
+    segments = raw_path.decode("latin-1").split("/")
+    if {".", ".."} & set(segments):
+        return None
+    return "/".join(unquote(segment).replace("/", "%2F") for segment in segments)
 
 
 def segment_of(path: str) -> str | None:

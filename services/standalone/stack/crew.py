@@ -58,8 +58,13 @@ class Crew:
                 return
             self._stop([child])
             child.start()
-            child.await_ready(READY_SECONDS, self._stopped)
+            child.await_ready(READY_SECONDS, self._minding)
             self._tell(f"restarted {child.name}")
+
+    def _minding(self) -> bool:
+        """Whether stopped; meanwhile the others are looked after."""
+        self.revive()
+        return self._stopped()
 
     def stop(self) -> None:
         """The last rank first; those of one rank end together."""

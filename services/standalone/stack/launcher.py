@@ -105,14 +105,15 @@ class Launcher:
         while not signals.to_stop():
             crew.revive()
             if signals.to_restart():
-                self._restart(crew)
+                self._restart(crew, signals)
             time.sleep(_POLL)
 
-    def _restart(self, crew: Crew) -> None:
+    def _restart(self, crew: Crew, signals: Signals) -> None:
         self.tell("restarting one process after the other")
         try:
             crew.restart([part.name for part in PARTS])
-            self.tell("restarted everything")
+            if not signals.to_stop():
+                self.tell("restarted everything")
         except StartError as error:
             self.tell(f"the restart ended early: {error}")
 

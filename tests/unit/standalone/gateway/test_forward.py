@@ -118,6 +118,32 @@ async def test_nobody_there(path: str) -> None:
     assert answer.headers["content-type"] == "application/problem+json"
 
 
+@pytest.mark.parametrize("path", ["/v1/alerts/../../metrics", "/v1/deals/.", "/v1%2Fdeals"])
+async def test_no_path_leads_past_its_route(path: str) -> None:
+    upstream = Upstream(one=well, two=well, three=well)
+    app = gateway_app(fleet_of(FLEET), upstream, SystemClock())
+    told = list[Any]()
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        told.append(message)
+
+    raw, scope = path.encode(), {"type": "http", "http_version": "1.1", "method": "GET"}
+    more = {"path": path.replace("%2F", "/"), "raw_path": raw, "query_string": b"", "headers": [],
+            "scheme": "http", "client": ("127.0.0.1", 1), "server": ("h", 80)}  # fmt: skip
+    await app({**scope, **more}, receive, send)
+    assert (told[0]["status"], upstream.got) == (404, [])
+
+
+async def test_the_date_is_told_once() -> None:
+    upstream = Upstream(one=lambda _: httpx.Response(200, headers={"Date": "then", "X-A": "1"}))
+    answer = await ask(upstream, "GET", "/v1/events/x")
+    assert "Date" not in answer.headers
+    assert answer.headers["X-A"] == "1"
+
+
 async def test_other_methods_of_its_own_paths_are_refused() -> None:
     answer = await ask(Upstream(), "POST", "/v1/status")
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET")

@@ -7,7 +7,7 @@ from fastapi.routing import iter_route_contexts
 
 from libs.common.process.commands import COMMANDS
 from services.standalone.gateway.documented import filled
-from services.standalone.gateway.segments import SEGMENTS, pattern_of, service_of
+from services.standalone.gateway.segments import SEGMENTS, pattern_of, routed, service_of
 from tests.unit.standalone.test_process_table import SERVICES
 
 ROOT = Path(__file__).parents[4]
@@ -38,6 +38,20 @@ def test_no_segment_is_listed_twice() -> None:
 )  # fmt: skip
 def test_paths(path: str, service: str | None) -> None:
     assert service_of(path) == service
+
+
+@pytest.mark.parametrize(
+    ("raw", "path"),
+    [
+        (b"/v1/deals/a%2Fstages", "/v1/deals/a%2Fstages"), (b"/v1/%64eals/x", "/v1/deals/x"),
+        (b"/v1%2Fdeals", "/v1%2Fdeals"), (b"/v1/deals/%2e%2e", "/v1/deals/.."),
+        (b"/v1/alerts/../../metrics", None), (b"/v1/deals/.", None), (b"/v1/./deals", None),
+    ],
+)  # fmt: skip
+def test_routes_are_told_by_segments_that_nobody_resolves_further(
+    raw: bytes, path: str | None
+) -> None:
+    assert routed(raw) == path
 
 
 @pytest.mark.parametrize(
