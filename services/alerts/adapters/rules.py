@@ -9,7 +9,7 @@ import orjson
 from services.alerts.app.compiling import StoredRule
 
 _COLUMNS = """tenant_id, rule_id, version, definition, mode, effective_from, changed_at,
-    published_at, published_by"""
+    published_at, published_by, COALESCE(judges_since, version) AS judges_since"""
 _LATEST = f"""SELECT DISTINCT ON (rule_id) {_COLUMNS} FROM alerts.rules
     WHERE tenant_id = $1 ORDER BY rule_id, version DESC"""  # noqa: S608
 _ONE = f"""SELECT {_COLUMNS} FROM alerts.rules WHERE tenant_id = $1 AND rule_id = $2
@@ -20,8 +20,8 @@ _PAGE = f"""SELECT * FROM (SELECT DISTINCT ON (rule_id) {_COLUMNS} FROM alerts.r
         WHERE tenant_id = $1 AND rule_id > $2 ORDER BY rule_id, version DESC) r
     WHERE mode <> 'deleted' ORDER BY rule_id LIMIT $3"""  # noqa: S608
 _INSERT = """INSERT INTO alerts.rules (tenant_id, rule_id, version, definition, mode,
-        effective_from, changed_at, published_at, published_by)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"""
+        effective_from, changed_at, published_at, published_by, judges_since)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"""
 _HOLD = "SELECT pg_advisory_xact_lock(hashtextextended('alerts.rules ' || $1, 0))"
 _STATUS = """SELECT
     (SELECT row(e.errors, e.last_at, e.last_subject_id, e.last_detail) FROM alerts.rule_errors e
@@ -75,6 +75,7 @@ async def insert(conn: Any, rule: StoredRule) -> None:
     await conn.execute(
         _INSERT, rule.tenant_id, rule.rule_id, rule.version, definition, rule.mode,
         rule.effective_from, rule.changed_at, rule.published_at, rule.published_by,
+        rule.judges_since,
     )  # fmt: skip
 
 

@@ -30,6 +30,7 @@ class StoredRule:
     changed_at: datetime
     published_at: datetime
     published_by: str
+    judges_since: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ class Compiler:
             severity=definition.severity,
             labels={name: self._label(source) for name, source in definition.labels.items()},
             summary=definition.summary,
+            judges_since=stored.judges_since,
         )
 
     def _scope(self, source: str) -> Expression:

@@ -1,7 +1,9 @@
 """New versions of rules: what they carry over from the version before."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from services.alerts.app.compiling import Mode, StoredRule
 from services.alerts.app.definition import RuleDefinition
@@ -21,16 +23,24 @@ def next_version(
     """
     mode: Mode = "off" if definition.mode == "off" else "live"
     stays = held is not None and held.mode == "live" and mode == "live"
+    version, stored = held.version + 1 if held else 1, definition.stored()
+    alike = held is not None and stays and _judges_alike(held.definition, stored)
     return StoredRule(
         *key,
-        version=held.version + 1 if held else 1,
-        definition=definition.stored(),
+        version=version,
+        definition=stored,
         mode=mode,
         effective_from=held.effective_from if held and stays else now,
         changed_at=now,
         published_at=published_at,
         published_by=by,
+        judges_since=held.judges_since if held and alike else version,
     )
+
+
+def _judges_alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two definitions violate by the same facts at the same instants."""
+    return all(one.get(part) == other.get(part) for part in ("scope", "clock"))
 
 
 def says(held: StoredRule, definition: RuleDefinition) -> bool:

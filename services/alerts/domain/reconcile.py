@@ -82,8 +82,12 @@ class Reconciliation:
     def _set_aside(self, row: Alert) -> bool:
         """Whether a change of the rule, not of the facts, ended it: its clock is free again."""
         found = self._by_key.get(row.key)
-        pinned, ended = row.rule_version != self._rule.version, row.resolution == "superseded"
+        pinned, ended = self._pinned(row), row.resolution == "superseded"
         return pinned and ended and not (found is not None and found.superseded)
+
+    def _pinned(self, row: Alert) -> bool:
+        """Whether a version that judged otherwise raised it: this one can only end it."""
+        return not self._rule.judges_as(row.rule_version)
 
     def outcome(self, new_id: NewId) -> Outcome:
         told = [record for row in self._rows for record in self._known(row)]
@@ -91,7 +95,7 @@ class Reconciliation:
         return Outcome(sorted(told, key=lambda record: record.at), self._skipped)
 
     def _known(self, row: Alert) -> Iterator[Told]:
-        found, pinned = self._by_key.get(row.key), row.rule_version != self._rule.version
+        found, pinned = self._by_key.get(row.key), self._pinned(row)
         if found is not None:
             yield from self._followed(row, found, pinned)
         elif pinned:

@@ -64,6 +64,7 @@ class Rule:
 
     `effective_from` is the instant of the tenant's clock since which the rule has been live without
     a break: what was over by then raises nothing. `changed_at` is that of this version.
+    `judges_since` is the first version that judged as this one does, by the same scope and clock.
     """
 
     rule_id: str
@@ -78,3 +79,8 @@ class Rule:
     severity: Severity = "warning"
     labels: Mapping[str, Expression] = field(default_factory=dict)
     summary: str | None = None
+    judges_since: int | None = None
+
+    def judges_as(self, version: int) -> bool:
+        """Whether what that version raised is this one's to correct: only words have changed."""
+        return (self.judges_since or self.version) <= version <= self.version
