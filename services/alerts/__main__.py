@@ -1,4 +1,4 @@
-"""`python -m services.alerts api|migrate`."""
+"""`python -m services.alerts api|consumer|relay|scheduler|worker|migrate`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""`python -m services.funnel api|consumer|migrate`."""
+"""`python -m services.funnel api|consumer|relay|worker|migrate`."""
 
 import os
 import sys

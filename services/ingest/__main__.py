@@ -1,4 +1,4 @@
-"""`python -m services.ingest api|worker|migrate`."""
+"""`python -m services.ingest api|consumer|worker|migrate`."""
 
 import sys
 

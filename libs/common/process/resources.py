@@ -20,7 +20,6 @@ from libs.common.runtime import Resources
 from libs.common.settings import CommonSettings
 
 LONGEST_WAIT = 5.0
-_SCHEMES = ("postgresql://", "postgres://")
 Tell = Callable[[str], None]
 _log = structlog.get_logger()
 
@@ -58,7 +57,7 @@ def database_url(settings: CommonSettings) -> str:
             "HEADWAY_DATABASE_URL is not set: a service by itself needs a PostgreSQL"
             " (`make run` starts everything with an embedded one)"
         )
-    if not settings.database_url.startswith(_SCHEMES):
+    if not settings.database_url.startswith("postgresql://"):
         raise ConfigurationError("HEADWAY_DATABASE_URL must be postgresql://user@host:port/name")
     return settings.database_url
 

@@ -36,6 +36,18 @@ def test_a_process_without_a_database_says_what_to_set(
         assert "HEADWAY_DATABASE_URL is not set" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("url", ["nonsense", "mysql://h/d", "postgresql:/h"])
+def test_another_kind_of_database_is_refused_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], url: str
+) -> None:
+    monkeypatch.setenv("HEADWAY_DATABASE_URL", url)
+    for command in ("api", "worker", "migrate"):
+        assert main("ingest", no_service, [command]) == 2
+        said = capsys.readouterr().err
+        assert "HEADWAY_DATABASE_URL must be postgresql://" in said
+        assert len(said.splitlines()) == 1
+
+
 def test_a_mistyped_setting_stops_the_start(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
