@@ -54,8 +54,13 @@ def timeline(
         fold.extend([event])
         changes = list(_changes(before, _facts(fold)))
         moments.append((about | {change.deal_id for change in changes}, Moment(event, changes)))
-    ended_here = {deal for deal in fold.deals if deal_id in fold.lineage(deal)}
-    return [_own(moment, ended_here) for about, moment in moments if about & ended_here]
+    held = united(deal_id, fold)
+    return [_own(moment, held) for about, moment in moments if about & held]
+
+
+def united(deal_id: str, fold: GroupFold) -> set[str]:
+    """The deal and those that ended in it, as far as the fold has come."""
+    return {deal for deal in fold.deals if deal_id in fold.lineage(deal)}
 
 
 def _own(moment: Moment, deals: set[str]) -> Moment:

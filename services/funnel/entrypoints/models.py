@@ -39,10 +39,29 @@ class StageVisits(Shape):
     visits: list[StageVisit]
 
 
-class TimelineItem(Shape):
-    """`data` for an `event` or `activity`; `deal_id`, `field`, `from` and `to` for a `change`."""
+class TimelineAlert(Shape):
+    """An alert as of the two instants; `GET /v1/alerts/{id}` has its evidence."""
 
-    kind: Literal["event", "activity", "change"]
+    id: UUID
+    rule_id: str
+    rule_version: int
+    rule_name: str
+    episode: int
+    severity: Literal["info", "warning", "critical"]
+    summary: str | None
+    late: bool
+    state: Literal["firing", "acknowledged", "resolved"]
+    resolved_at: datetime | None
+    resolution: Literal["cleared", "manual", "superseded", "retracted"] | None
+
+
+class TimelineItem(Shape):
+    """`data` for an `event` or `activity`; `deal_id`, `field`, `from` and `to` for a `change`.
+
+    An `alert` has `deal_id` and `alert`; its `event_id` is the event that started its clock.
+    """
+
+    kind: Literal["event", "activity", "change", "alert"]
     at: datetime
     recorded_at: datetime
     event_id: str
@@ -54,6 +73,7 @@ class TimelineItem(Shape):
     field: str | None = None
     was: Any = Field(default=None, alias="from")
     to: Any = None
+    alert: TimelineAlert | None = None
 
 
 class Entity(BaseModel):

@@ -50,12 +50,14 @@ class Said:
     data: dict[str, Any]
     origin: Origin = "live"
     id: str = field(default_factory=lambda: f"e-{next(_ids)}")
+    known: datetime | None = None
+    """Since when we know it; now, if not told otherwise."""
 
     def record(self, tenant: str) -> NewRecord:
-        body = canonical(self.data)
+        body, known = canonical(self.data), self.known or datetime.now(UTC)
         envelope = Envelope(
             tenant_id=tenant, source="/crm", id=self.id, type=self.type, occurred_at=self.at,
-            recorded_at=datetime.now(UTC), data=body, subject=self.data.get("deal_id"),
+            recorded_at=known, data=body, subject=self.data.get("deal_id"),
             origin=self.origin,
         )  # fmt: skip
         key = self.data.get("deal_id", self.id)
