@@ -5,8 +5,10 @@ Label sets are closed: a service, a route's template, a status class; never a te
 
 from collections.abc import Iterable
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.metrics_core import Metric
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter
 
 
 class OwnGauge(Gauge):
@@ -22,44 +24,45 @@ class OwnGauge(Gauge):
         return super().collect() if self._told else []
 
 
+_HTTP = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 _SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
-
-HTTP_REQUESTS = Counter(
-    "headway_http_requests_total",
-    "Requests answered, by route template and class of status.",
-    ["method", "route", "status"],
-)
 _AGES = (1, 2, 5, 15, 60, 300, 900, 3600, 4 * 3600, 86_400)
+
 HTTP_SECONDS = Histogram(
-    "headway_http_request_seconds",
-    "Time from a request's first byte to its answer's last.",
-    ["method", "route"],
-    buckets=_SECONDS,
+    "headway_http_server_request_duration_seconds",
+    "Time from a request's first byte to its answer's last, by class of status.",
+    ["method", "route", "status"],
+    buckets=_HTTP,
 )
 HTTP_IN_FLIGHT = Gauge(
     "headway_http_requests_in_flight", "Requests being answered, open streams included."
 )
 INGEST_EVENTS = Counter(
     "headway_ingest_events_total",
-    "Events judged at the door, by verdict (accepted, duplicate, conflict, rejected).",
-    ["verdict"],
+    "Events judged at the door, by the way in, by type, and by what became of them.",
+    ["source", "event_type", "outcome"],
+)
+INGEST_EVENT_AGE = Histogram(
+    "headway_ingest_event_age_seconds",
+    "From when an event occurred to when it was received.",
+    buckets=_AGES,
 )
 INGEST_INDEX_FAILURES = Counter(
     "headway_ingest_index_failures_total",
     "Events appended whose entry in the acceptance index could not be written.",
 )
 INGEST_IMPORT_ROWS = Counter(
-    "headway_ingest_import_rows_total", "Rows of imports worked off, by verdict.", ["verdict"]
+    "headway_ingest_import_rows_total", "Rows of imports worked off, by outcome.", ["outcome"]
 )
 INGEST_IMPORTS_RUNNING = OwnGauge("headway_ingest_imports_running", "Imports not finished yet.")
-LOG_APPEND_SECONDS = Histogram(
-    "headway_log_append_seconds",
+LOG_PUBLISH_SECONDS = Histogram(
+    "headway_log_publish_duration_seconds",
     "Time until a batch of records was durable.",
     ["topic"],
     buckets=_SECONDS,
 )
-LOG_APPEND_FAILURES = Counter(
-    "headway_log_append_failures_total", "Appends that were not acknowledged in time.", ["topic"]
+LOG_PUBLISH_FAILURES = Counter(
+    "headway_log_publish_failures_total", "Appends that were not acknowledged in time.", ["topic"]
 )
 CONSUMER_RECORDS = Counter(
     "headway_consumer_records_total", "Records handled and committed.", ["group"]
@@ -146,8 +149,8 @@ ALERTS_DATA_LATE = OwnGauge(
 CLOCK_JUMP = OwnGauge(
     "headway_clock_jump_seconds", "The last jump of the database's clock; 0 if there was none."
 )
-OUTBOX_PENDING_SECONDS = Gauge(
-    "headway_outbox_oldest_pending_seconds", "Age of the oldest unpublished row.", ["schema"]
+OUTBOX_OLDEST_AGE = Gauge(
+    "headway_outbox_oldest_age_seconds", "Age of the oldest unpublished row.", ["schema"]
 )
 OUTBOX_PUBLISHED = Counter(
     "headway_outbox_published_total", "Rows published from the outbox.", ["schema"]
@@ -171,9 +174,17 @@ STREAM_UNREADABLE = Counter(
 READY = Gauge("headway_ready", "Whether the last look found the process ready: 1 or 0.")
 BUILD_INFO = Gauge("headway_build_info", "Always 1; the version is the label.", ["version"])
 
+IMPORT_OUTCOMES = ("accepted", "duplicates", "rejected", "skipped")
+
+
+def show_imports() -> None:
+    """From now on the counter of rows is there: an increase from nothing is not seen."""
+    for outcome in IMPORT_OUTCOMES:
+        INGEST_IMPORT_ROWS.labels(outcome)
+
 
 def show_consumer(group: str) -> None:
-    """From now on a consumer's counters are there: an increase from nothing is not seen."""
+    """The same of a consumer's."""
     for counter in (
         CONSUMER_RECORDS,
         CONSUMER_RETRIES,

@@ -138,7 +138,7 @@ class OutboxRelay:
         oldest = rows[0].created_at if rows else None
         age = (self._clock.now() - oldest).total_seconds() if oldest else 0.0
         self._age = max(0.0, age)
-        metrics.OUTBOX_PENDING_SECONDS.labels(self._schema).set(self._age)
+        metrics.OUTBOX_OLDEST_AGE.labels(self._schema).set(self._age)
 
     async def _append(self, topic: str, rows: Sequence[Pending]) -> None:
         """Append in order. A record that the log refuses for its size must not stop all others."""

@@ -11,11 +11,12 @@ from libs.common.eventlog.port import LogError
 @contextmanager
 def appending(topic: str) -> Iterator[None]:
     """Around an append: its time if it became durable, else a failure of the topic."""
+    failures = metrics.LOG_PUBLISH_FAILURES.labels(topic)  # at 0 from the first append on
     clock = asyncio.get_running_loop()
     started = clock.time()
     try:
         yield
     except LogError:
-        metrics.LOG_APPEND_FAILURES.labels(topic).inc()
+        failures.inc()
         raise
-    metrics.LOG_APPEND_SECONDS.labels(topic).observe(clock.time() - started)
+    metrics.LOG_PUBLISH_SECONDS.labels(topic).observe(clock.time() - started)

@@ -18,6 +18,7 @@ from libs.common.ids import uuid7
 from libs.common.web import problems
 
 _TRACE = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}", re.ASCII)
 log = structlog.get_logger()
 
@@ -77,10 +78,9 @@ class _Measured:
 
 
 def _observe(scope: Scope, status: int, seconds: float) -> None:
-    route = route_template(scope)
-    labels: dict[str, Any] = {"method": scope["method"], "route": route}
-    metrics.HTTP_REQUESTS.labels(**labels, status=f"{status // 100}xx").inc()
-    metrics.HTTP_SECONDS.labels(**labels).observe(seconds)
+    method = scope["method"] if scope["method"] in _METHODS else "other"
+    labels: dict[str, Any] = {"method": method, "route": route_template(scope)}
+    metrics.HTTP_SECONDS.labels(**labels, status=f"{status // 100}xx").observe(seconds)
     log.debug("http_request", **labels, status=status, seconds=round(seconds, 6))
 
 

@@ -12,6 +12,7 @@ import structlog
 
 from libs.common import faults, metrics
 from libs.common.eventlog.port import EventLog, LogUnavailable, UnknownTopic
+from services.ingest.app import counting
 from services.ingest.app.accept import append_all
 from services.ingest.app.imports import (
     BadUpload,
@@ -114,6 +115,8 @@ class ImportRunner:
         claim = await self._claims.commit(claim, result)
         faults.hit("ingest.import.committed")
         _count(result.counts)
+        if not dry:
+            counting.judged("import", [row.examined for row in chunk.rows], decision)
         return claim
 
     async def _finish(self, claim: Claim, failure: str | None) -> None:
@@ -134,5 +137,5 @@ def _counts(chunk: Chunk, decision: Decision) -> Counts:
 
 
 def _count(counts: Counts) -> None:
-    for verdict in ("accepted", "duplicates", "rejected", "skipped"):
-        metrics.INGEST_IMPORT_ROWS.labels(verdict=verdict).inc(getattr(counts, verdict))
+    for outcome in metrics.IMPORT_OUTCOMES:
+        metrics.INGEST_IMPORT_ROWS.labels(outcome).inc(getattr(counts, outcome))

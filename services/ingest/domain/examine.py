@@ -38,7 +38,7 @@ def examine_structured(obj: Any, receipt: Receipt) -> Examined:
         event = from_structured(obj)
         return _candidate(event, receipt, assumed=_says_assumed(obj))
     except ContractViolation as error:
-        return Rejection(_printable_id(obj), error.violations)
+        return Rejection(_printable_id(obj), error.violations, _told_type(obj))
 
 
 def examine_binary(headers: Mapping[str, str], data: Any, receipt: Receipt) -> Examined:
@@ -46,7 +46,8 @@ def examine_binary(headers: Mapping[str, str], data: Any, receipt: Receipt) -> E
     try:
         return _candidate(from_binary(headers, data), receipt, assumed=False)
     except ContractViolation as error:
-        return Rejection(_printable_id({"id": headers.get("ce-id")}), error.violations)
+        event_id = _printable_id({"id": headers.get("ce-id")})
+        return Rejection(event_id, error.violations, headers.get("ce-type"))
 
 
 def too_large(event_id: str | None, detail: str) -> Rejection:
@@ -118,6 +119,11 @@ def _weak_id(event: IncomingEvent, data: bytes) -> str:
 
 def _says_assumed(obj: Any) -> bool:
     return isinstance(obj, Mapping) and obj.get(TIME_QUALITY) == "assumed"
+
+
+def _told_type(obj: Any) -> str | None:
+    given = obj.get("type") if isinstance(obj, Mapping) else None
+    return given if isinstance(given, str) else None
 
 
 def _printable_id(obj: Any) -> str | None:

@@ -55,10 +55,11 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """An event that may not; `violations` is never empty."""
+    """An event that may not; `violations` is never empty. `event_type` is as it was told."""
 
     event_id: str | None
     violations: tuple[Violation, ...]
+    event_type: str | None = None
 
     @property
     def code(self) -> str:

@@ -1,19 +1,18 @@
 """Answers of acceptance: verdicts as JSON, refusals as problems."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import orjson
 from fastapi import Response
 
-from libs.common import metrics
 from libs.common.eventlog.port import LogUnavailable, UnknownTopic
 from libs.common.web.errors import AppError, ErrorItem, Invalid, TooLarge, Unavailable
 from services.ingest.app.grouped import Overloaded
 from services.ingest.app.ports import IndexUnavailable
-from services.ingest.domain.model import CONFLICT, TOO_LARGE, Decision, Verdict
+from services.ingest.domain.model import TOO_LARGE, Decision, Verdict
 
 RETRY_AFTER = 2
 MAX_ITEMS = 100
@@ -23,7 +22,6 @@ MAX_ITEMS = 100
 def accepted(decision: Decision, *, batch: bool) -> Response:
     """202 with each verdict, or the 422 of a delivery without a single good event."""
     by = Counter(verdict.status for verdict in decision.verdicts)
-    _count(decision.verdicts)
     if decision.verdicts and by["rejected"] == len(decision.verdicts):
         raise _refused(decision, batch=batch)
     body = {
@@ -49,12 +47,6 @@ async def unavailable() -> AsyncIterator[None]:
     except (IndexUnavailable, TimeoutError) as error:
         detail = "the database does not answer; send again"
         raise Unavailable(detail, code="database_unavailable", retry_after=RETRY_AFTER) from error
-
-
-def _count(verdicts: Sequence[Verdict]) -> None:
-    shown = Counter(CONFLICT if v.code == CONFLICT else v.status for v in verdicts)
-    for verdict, count in shown.items():
-        metrics.INGEST_EVENTS.labels(verdict=verdict).inc(count)
 
 
 def _shown(verdict: Verdict) -> dict[str, Any]:

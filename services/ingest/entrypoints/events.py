@@ -18,6 +18,7 @@ from libs.common.web.errors import ErrorItem, Forbidden, Invalid, NotFound
 from libs.common.web.params import text
 from libs.common.web.query import instant
 from services.ingest.adapters.reads import ExportFilter
+from services.ingest.app import counting
 from services.ingest.app.ahead import flagged
 from services.ingest.app.status import AmbiguousEvent
 from services.ingest.domain.examine import TIME_QUALITY
@@ -55,6 +56,8 @@ async def take_events(request: Request, principal: Writer) -> Response:
     events = await flagged(delivery.events, principal.tenant_id, ingest.sandboxes, patience)
     async with unavailable():
         decision = await ingest.acceptor.accept(receipt, events)
+    counting.judged("api", events, decision)
+    counting.came(decision.fresh, receipt.received_at)
     return accepted(decision, batch=delivery.batch)
 
 

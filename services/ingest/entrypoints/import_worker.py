@@ -40,6 +40,7 @@ class ImportWorker:
         self._woken.set()
 
     async def run(self, stop: asyncio.Event) -> None:
+        metrics.show_imports()
         while not stop.is_set():
             await self._sweep()
             claim = await self._claim()

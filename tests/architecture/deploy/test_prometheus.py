@@ -106,11 +106,11 @@ def test_every_rule_is_shown_firing_and_silent() -> None:
 @pytest.mark.parametrize(
     ("expression", "expected"),
     [
-        ("rate(headway_http_requests_total[5m]) > 0", []),
+        ("rate(headway_outbox_published_total[5m]) > 0", []),
         ("headway_no_such_thing > 0", ["name headway_no_such_thing"]),
         ("max by (tenant) (headway_ready)", ["label tenant"]),
         ('headway_ready{group="x"} == 0', ["label group"]),
-        ("headway_log_append_seconds > 1", ["name headway_log_append_seconds"]),
+        ("headway_log_publish_duration_seconds > 1", ["name headway_log_publish_duration_seconds"]),
         ("histogram(headway_ready)", ["name histogram"]),
     ],
 )

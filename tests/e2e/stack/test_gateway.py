@@ -106,4 +106,7 @@ def test_health_and_metrics_are_the_gateways_own(stack: Launched) -> None:
     url = stack.summary["url"]
     assert ok(httpx.get(f"{url}/readyz", trust_env=False))["status"] == "ok"
     metrics = httpx.get(f"{url}/metrics", trust_env=False).text
-    assert 'headway_http_requests_total{method="POST",route="/v1/events",status="2xx"}' in metrics
+    assert (
+        "headway_http_server_request_duration_seconds_count"
+        '{method="POST",route="/v1/events",status="2xx"}'
+    ) in metrics

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from prometheus_client import REGISTRY
 from sqlalchemy import text
 
 from libs.common.contracts.envelope import from_headers
@@ -95,6 +96,23 @@ async def test_batches_answer_each_event(api: Api, headers: dict[str, str]) -> N
     ]
     assert body["results"][2]["errors"][0]["pointer"] == "/data/stage_id"
     assert api.log.ids == ["old", "new", "odd", "far"]
+
+
+async def test_events_are_counted_as_they_were_judged(api: Api) -> None:
+    def counted(outcome: str) -> float:
+        labels = {"source": "api", "event_type": "deal.stage_changed", "outcome": outcome}
+        return REGISTRY.get_sample_value("headway_ingest_events_total", labels) or 0.0
+
+    def ages() -> float:
+        return REGISTRY.get_sample_value("headway_ingest_event_age_seconds_count") or 0.0
+
+    before = counted("accepted"), counted("duplicate"), counted("rejected"), ages()
+    events = stage_event("one"), stage_event("two", 7)
+    await api.post(*events)
+    await api.post(*events)
+    accepted, duplicate, rejected, aged = before
+    assert (counted("accepted"), counted("duplicate")) == (accepted + 1, duplicate + 1)
+    assert (counted("rejected"), ages()) == (rejected + 2, aged + 1)
 
 
 async def test_in_a_sandbox_no_time_is_too_far_ahead(api: Api) -> None:

@@ -42,20 +42,33 @@ def application() -> FastAPI:
 async def test_requests_are_counted_and_timed_by_template(
     path: str, route: str, status: str
 ) -> None:
-    where = {"method": "GET", "route": route}
-    before = value("http_requests_total", **where, status=status)
-    timed = value("http_request_seconds_count", **where)
+    where = {"method": "GET", "route": route, "status": status}
+    before = value("http_server_request_duration_seconds_count", **where)
     transport = ASGITransport(application(), raise_app_exceptions=False)
     async with AsyncClient(transport=transport, base_url="http://headway") as client:
         await client.get(path)
-    assert value("http_requests_total", **where, status=status) == before + 1
-    assert value("http_request_seconds_count", **where) == timed + 1
+    assert value("http_server_request_duration_seconds_count", **where) == before + 1
+
+
+async def test_a_method_that_a_client_makes_up_gets_no_series() -> None:
+    where = {"route": "unmatched", "status": "4xx"}
+    before = value("http_server_request_duration_seconds_count", method="other", **where)
+    transport = ASGITransport(application())
+    async with AsyncClient(transport=transport, base_url="http://headway") as client:
+        await client.request("BREW", "/pot")
+    counted = value("http_server_request_duration_seconds_count", method="other", **where)
+    assert counted == before + 1
+    made_up = {**where, "method": "BREW"}
+    name = "headway_http_server_request_duration_seconds_count"
+    assert REGISTRY.get_sample_value(name, made_up) is None
 
 
 async def test_an_append_is_timed_or_counted_as_failed() -> None:
     with appending("planted"):
         pass
+    name = "headway_log_publish_failures_total"
+    assert REGISTRY.get_sample_value(name, {"topic": "planted"}) == 0
     with pytest.raises(LogUnavailable), appending("planted"):
         raise LogUnavailable("away")
-    assert value("log_append_seconds_count", topic="planted") == 1
-    assert value("log_append_failures_total", topic="planted") == 1
+    assert value("log_publish_duration_seconds_count", topic="planted") == 1
+    assert value("log_publish_failures_total", topic="planted") == 1
