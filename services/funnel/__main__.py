@@ -1,4 +1,4 @@
-"""`python -m services.funnel api|consumer|relay|worker|migrate`."""
+"""`python -m services.funnel api|consumer|relay|worker|migrate|rebuild`."""
 
 import os
 import sys
@@ -6,6 +6,7 @@ import sys
 from libs.common.process import main
 from libs.common.runtime import Resources, Service
 from services.funnel.bootstrap import build
+from services.funnel.entrypoints.rebuild_command import REBUILD
 from services.funnel.settings import FunnelSettings
 
 
@@ -14,4 +15,4 @@ def _build(resources: Resources) -> Service:
 
 
 if __name__ == "__main__":
-    sys.exit(main("funnel", _build, sys.argv[1:]))
+    sys.exit(main("funnel", _build, sys.argv[1:], {"rebuild": REBUILD}))

@@ -4,7 +4,8 @@ import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import uvloop
 from pydantic import ValidationError
@@ -15,7 +16,7 @@ from libs.common.db.migrate import migrate
 from libs.common.db.selfcheck import SelfCheckFailed
 from libs.common.eventlog.port import LogUnavailable
 from libs.common.logging import configure
-from libs.common.process.commands import MIGRATE, ConfigurationError, commands_of
+from libs.common.process.commands import MIGRATE, ConfigurationError, Extra, commands_of
 from libs.common.process.resources import database_url
 from libs.common.process.running import Build, run_process
 from libs.common.process.stopping import OVERDUE
@@ -31,17 +32,24 @@ _CANNOT_START = (
 )
 
 
-def main(name: str, build: Build, argv: Sequence[str]) -> int:
+Extras = Mapping[str, Extra]
+_NONE: Extras = MappingProxyType({})
+
+
+def main(name: str, build: Build, argv: Sequence[str], extras: Extras = _NONE) -> int:
     """Run one service's command; the exit status of its `__main__`.
 
-    2 asks the operator to mend something, 1 is worth another try.
+    2 asks the operator to mend something, 1 is worth another try; what else an extra command
+    answers, it says itself.
     """
-    command = _parser(name).parse_args(list(argv)).command
+    arguments = _parser(name, extras).parse_args(list(argv))
     try:
         settings = CommonSettings.load(os.environ)
         _prepare(settings)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_run(command, name, build, settings))
+            if extra := extras.get(arguments.command):
+                return runner.run(extra.run(settings, arguments))
+            runner.run(_run(arguments.command, name, build, settings))
     except _CANNOT_START as error:
         sys.stderr.write(f"headway {name}: {error}\n")
         return 2
@@ -56,9 +64,13 @@ def main(name: str, build: Build, argv: Sequence[str]) -> int:
     return 0
 
 
-def _parser(name: str) -> argparse.ArgumentParser:
+def _parser(name: str, extras: Extras) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"python -m services.{name}")
-    parser.add_argument("command", choices=commands_of(name))
+    commands = parser.add_subparsers(dest="command", required=True, title="commands")
+    for command in commands_of(name):
+        commands.add_parser(command)
+    for command, extra in extras.items():
+        extra.arguments(commands.add_parser(command, help=extra.help, description=extra.help))
     return parser
 
 

@@ -1,8 +1,12 @@
 """Which commands each service has, and which of its workers run in which of them."""
 
-from collections.abc import Mapping, Sequence
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from libs.common.runtime import Service, Worker
+from libs.common.settings import CommonSettings
 
 
 class ConfigurationError(Exception):
@@ -11,6 +15,16 @@ class ConfigurationError(Exception):
 
 API, MIGRATE, WORKER = "api", "migrate", "worker"
 """`worker` runs every worker of a service in one process, for small installations."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """A command that one service has beside its processes; `run` answers the exit status."""
+
+    help: str
+    arguments: Callable[[ArgumentParser], None]
+    run: Callable[[CommonSettings, Namespace], Coroutine[Any, Any, int]]
+
 
 Named = tuple[str, ...]
 REST: Named = ()

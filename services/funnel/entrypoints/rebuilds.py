@@ -1,8 +1,9 @@
 """`/v1/projection/rebuilds`: fold everything anew beside what is served, compare, switch."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -49,16 +50,22 @@ async def post_rebuild(request: Request, principal: Rebuilder) -> Response:
         if told_before := await once.replay(tx):
             return told_before
         tenants = await _tenants(tx, principal, wanted.tenant)
-        try:
-            await rebuild_requests.request(
-                tx, tenants, rebuild_id, wanted.accept, funnel.clock.now()
-            )
-        except RebuildRunning as error:
-            raise Conflict(str(error), code="rebuild_running") from None
-        found = await rebuild_requests.report(tx, rebuild_id, None)
-        if found is None:
-            raise NotFound("there is no tenant to rebuild")
-        return await once.keep(tx, json_answer(_shown(found), 202))
+        found = await asked(tx, tenants, rebuild_id, wanted.accept, funnel.clock.now())
+        return await once.keep(tx, json_answer(shown(found), 202))
+
+
+async def asked(
+    tx: AsyncConnection, tenants: Sequence[str], rebuild_id: UUID, accept: bool, at: datetime
+) -> RebuildReport:
+    """A rebuild of these tenants, from here on carried by whichever worker is free."""
+    try:
+        await rebuild_requests.request(tx, tenants, rebuild_id, accept, at)
+    except RebuildRunning as error:
+        raise Conflict(str(error), code="rebuild_running") from None
+    found = await rebuild_requests.report(tx, rebuild_id, None)
+    if found is None:
+        raise NotFound("there is no tenant to rebuild")
+    return found
 
 
 def _rebuild_id(
@@ -82,7 +89,7 @@ async def read_rebuild(request: Request, principal: Rebuilder, rebuild_id: Rebui
         found = await rebuild_requests.report(tx, rebuild_id, own)
     if found is None:
         raise NotFound("no such rebuild")
-    return json_answer(_shown(found))
+    return json_answer(shown(found))
 
 
 @asynccontextmanager
@@ -101,13 +108,18 @@ async def _tenants(tx: AsyncConnection, principal: Principal, named: str | None)
         if named not in (None, principal.tenant_id):
             raise NotFound("no such tenant")
         return [principal.tenant_id]
+    return await operators_tenants(tx, named)
+
+
+async def operators_tenants(tx: AsyncConnection, named: str | None) -> list[str]:
+    """The one that is named, else all; the worker role's transaction."""
     known = await rebuild_requests.every_tenant(tx)
     if named is not None and named not in known:
         raise NotFound("no such tenant")
     return [tenant for tenant in known if named in (None, tenant)]
 
 
-def _shown(found: RebuildReport) -> dict[str, Any]:
+def shown(found: RebuildReport) -> dict[str, Any]:
     return {
         "rebuild_id": found.rebuild_id,
         "state": found.state,

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
+from libs.common.terminal import bytes_bar, console, progress_console, rows_bar, show_json
 from services.standalone.cli.connect import DataDir, as_tenant, ask
-from services.standalone.cli.output import AsJson, console, progress_console, show_json
-from services.standalone.cli.progress import bytes_bar, rows_bar, verdicts
+from services.standalone.cli.output import AsJson
 from services.standalone.client import Api, ClientError
 from services.standalone.client.imports import UnknownFileType, Upload, follow, start
 
@@ -52,7 +52,7 @@ def import_file(
         return await _import(api, upload, shown=not as_json)
 
     state = ask(as_tenant(data_dir), imported)
-    show_json(state) if as_json else console.print(f"{state['import_id']}: {verdicts(state)}")
+    show_json(state) if as_json else console.print(f"{state['import_id']}: {_counts(state)}")
     if state["state"] == "failed":
         raise ImportFailed(f"the import failed: {state.get('reason') or 'see the server log'}")
 
@@ -70,6 +70,12 @@ async def _import(api: Api, upload: Upload, *, shown: bool) -> Mapping[str, Any]
         import_id = await start(api, upload, sent.add)
     with rows_bar("rows", None, shown=shown) as rows:
         return await follow(api, import_id, lambda state: rows.reach(state["rows"]))
+
+
+def _counts(state: Mapping[str, Any]) -> str:
+    """Those of an import, in one line."""
+    names = ("rows", "accepted", "duplicates", "rejected", "skipped")
+    return ", ".join(f"{state[name]} {name}" for name in names if name in state)
 
 
 def export(

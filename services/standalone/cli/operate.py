@@ -2,18 +2,25 @@
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 
+from libs.common.terminal import cell, console, show_json
+from services.funnel.entrypoints.rebuild_shown import (
+    State,
+    is_switched,
+    not_switched,
+    show,
+    until_built,
+)
 from services.standalone.cli.connect import DataDir, as_operator, as_tenant, ask
-from services.standalone.cli.output import AsJson, cell, console, show_json
-from services.standalone.cli.progress import Bar, rows_bar
+from services.standalone.cli.output import AsJson
 from services.standalone.client import Api, ClientError, Refused
 
 rebuild_app = typer.Typer(no_args_is_help=True)
 _POLL_SECONDS = 0.5
-_UNDER_WAY = ("building",)
 
 
 class RebuildNotSwitched(ClientError):
@@ -36,39 +43,21 @@ def funnel(
     """Fold all deals anew beside the served rows, compare, and switch."""
     body: dict[str, Any] = {"accept": accept} | ({"tenant": tenant} if tenant else {})
 
-    async def rebuilt(api: Api) -> Mapping[str, Any]:
-        state = await api.post("/v1/projection/rebuilds", body)
-        return await _until_switched(api, state, shown=not as_json) if wait else dict(state)
+    async def rebuilt(api: Api) -> State:
+        state: State = await api.post("/v1/projection/rebuilds", body)
+        later = partial(_later, api, state["rebuild_id"])
+        return await until_built(state, later, shown=not as_json) if wait else state
 
     state = ask(as_tenant(data_dir) if tenant else as_operator(data_dir), rebuilt)
-    show_json(state) if as_json else _show(state)
-    if wait and state["state"] != "switched":
-        raise RebuildNotSwitched(f"not switched: {state['state']}")
+    show(state, as_json=as_json)
+    if wait and not is_switched(state):
+        raise RebuildNotSwitched(not_switched(state))
 
 
-async def _until_switched(api: Api, state: Mapping[str, Any], *, shown: bool) -> Mapping[str, Any]:
-    with rows_bar("deals", None, shown=shown) as bar:
-        while state["state"] in _UNDER_WAY:
-            _advance(bar, state)
-            await asyncio.sleep(_POLL_SECONDS)
-            state = await api.get(f"/v1/projection/rebuilds/{state['rebuild_id']}")
-        _advance(bar, state)
+async def _later(api: Api, rebuild_id: str) -> State:
+    await asyncio.sleep(_POLL_SECONDS)
+    state: State = await api.get(f"/v1/projection/rebuilds/{rebuild_id}")
     return state
-
-
-def _advance(bar: Bar, state: Mapping[str, Any]) -> None:
-    bar.reach(int(state.get("done") or 0), state.get("total"))
-
-
-def _show(state: Mapping[str, Any]) -> None:
-    for field, value in state.items():
-        if not isinstance(value, list):
-            console.print(f"{field:<16} {cell(value)}", soft_wrap=True)
-    for part in state["tenants"]:
-        text = f"{part['state']}, generation {part['generation']}, {part['differing']} differing"
-        console.print(f"  {part['tenant_id']:<14} {text}", soft_wrap=True)
-    for found in state["differences"]:
-        console.print(f"  differs: {found['tenant_id']} {found['deal_id']}", soft_wrap=True)
 
 
 def doctor(data_dir: DataDir = None, as_json: AsJson = False) -> None:

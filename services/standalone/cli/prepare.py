@@ -11,7 +11,8 @@ from typing import Annotated
 import typer
 
 from libs.common.settings import CommonSettings, UnknownSettings
-from services.standalone.cli.output import AsJson, console, show_json
+from libs.common.terminal import console, show_json
+from services.standalone.cli.output import AsJson
 from services.standalone.layout import DataDirectoryInUse, Layout
 
 _NOT_LET_IN = ("28", "3D")

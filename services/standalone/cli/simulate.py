@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from libs.common.clock import SystemClock
-from services.standalone.cli.output import AsJson, console, show_json
+from libs.common.terminal import console, show_json
+from services.standalone.cli.output import AsJson
 from services.standalone.simulator import Plan, history, lines
 
 

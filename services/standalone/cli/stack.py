@@ -11,13 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from libs.common.settings import CommonSettings, UnknownSettings
-from services.standalone.cli.output import (
-    AsJson,
-    console,
-    progress_console,
-    show_json_line,
-    show_rows,
-)
+from libs.common.terminal import console, progress_console, show_json_line, show_rows
+from services.standalone.cli.output import AsJson
 from services.standalone.errors import StartError
 
 DATA_DIR = Path(".headway-stack")

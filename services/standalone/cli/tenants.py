@@ -4,8 +4,9 @@ from typing import Annotated, Any
 
 import typer
 
+from libs.common.terminal import console, show_json, show_rows
 from services.standalone.cli.connect import DataDir, as_operator, ask
-from services.standalone.cli.output import AsJson, console, show_json, show_rows
+from services.standalone.cli.output import AsJson
 from services.standalone.client import Api
 
 app = typer.Typer(no_args_is_help=True)

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from libs.common.settings import CommonSettings, UnknownSettings
-from services.standalone.cli.output import AsJson, console, progress_console, show_json_line
-from services.standalone.cli.progress import rows_bar
+from libs.common.terminal import console, progress_console, rows_bar, show_json_line
+from services.standalone.cli.output import AsJson
 from services.standalone.demo import SeedProgress
 from services.standalone.errors import StartError
 from services.standalone.settings import DemoSettings

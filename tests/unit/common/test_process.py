@@ -1,5 +1,6 @@
 """A service as a process: its commands, its secret key, what it says when it cannot start."""
 
+import argparse
 import stat
 import threading
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from libs.common.process import (
     ConfigurationError,
+    Extra,
     main,
     make_secret_key,
     read_secret_key,
@@ -89,6 +91,25 @@ def test_an_unknown_command_lists_the_known_ones(
     assert [word.strip("',)") for word in capsys.readouterr().err.split() if word[0] == "'"][
         -len(known) :
     ] == known
+
+
+def _seven(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seven", action="store_const", const=7, default=1)
+
+
+async def _answer(_: CommonSettings, arguments: argparse.Namespace) -> int:
+    return int(arguments.seven)
+
+
+def test_a_command_of_one_service_has_its_own_options_and_exit_status(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    extras = {"count": Extra("Counts.", _seven, _answer)}
+    assert main("funnel", no_service, ["count", "--seven"], extras) == 7
+    assert main("funnel", no_service, ["count"], extras) == 1
+    with pytest.raises(SystemExit):
+        main("funnel", no_service, ["api", "--seven"], extras)
+    assert "--seven" in capsys.readouterr().err
 
 
 def test_the_secret_key_is_the_setting_or_the_file(tmp_path: Path) -> None:

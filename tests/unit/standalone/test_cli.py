@@ -200,3 +200,29 @@ def test_simulate_writes_the_same_bytes_for_the_same_now(run: Run, tmp_path: Pat
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     assert (tmp_path / "a").read_bytes().count(b"\n") == json.loads(out)["events"]
     assert run("simulate", "--out", "c", "--now", "2026-06-17T12:00:00")[0] == 2
+
+
+def _rebuild(state: str, differing: int = 0) -> dict[str, Any]:
+    part = {"tenant_id": "acme", "state": state, "generation": 2, "differing": differing}
+    differences = [{"tenant_id": "acme", "deal_id": "d7"}] * differing
+    return {"rebuild_id": "r1", "state": state, "total": 3, "done": 3, "differing": differing,
+            "tenants": [part], "differences": differences}  # fmt: skip
+
+
+def test_rebuild_waits_until_it_has_switched(run: Run) -> None:
+    answers: Any = {
+        "POST /v1/projection/rebuilds": [(202, _rebuild("building"))],
+        "GET /v1/projection/rebuilds/r1": [(200, _rebuild("switched"))],
+    }
+    with loopback(answers) as server:
+        code, out, err = run("rebuild", "funnel", url=server.url)
+    assert (code, "acme           switched" in out) == (0, True)
+    assert "3/3" in err
+
+
+def test_rebuild_that_differs_says_how_to_switch_anyway(run: Run) -> None:
+    answers: Any = {"POST /v1/projection/rebuilds": [(202, _rebuild("differs", 1))]}
+    with loopback(answers) as server:
+        code, out, err = run("rebuild", "funnel", url=server.url)
+    assert (code, "differs: acme d7" in out) == (1, True)
+    assert "--accept" in err
