@@ -3,7 +3,7 @@
 Label sets are closed: a service, a route's template, a status class; never a tenant or a deal.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.metrics_core import Metric
@@ -65,7 +65,9 @@ LOG_PUBLISH_FAILURES = Counter(
     "headway_log_publish_failures_total", "Appends that were not acknowledged in time.", ["topic"]
 )
 CONSUMER_RECORDS = Counter(
-    "headway_consumer_records_total", "Records handled and committed.", ["group"]
+    "headway_consumer_records_total",
+    "Records whose transaction has committed (handled, dead_letter).",
+    ["group", "topic", "outcome"],
 )
 CONSUMER_BATCH_SECONDS = Histogram(
     "headway_consumer_batch_seconds",
@@ -78,8 +80,10 @@ CONSUMER_RETRIES = Counter(
     "Batches tried again because something they need did not answer.",
     ["group"],
 )
-CONSUMER_DEAD_LETTERS = Counter(
-    "headway_consumer_dead_letters_total", "Records put aside, by reason.", ["group", "code"]
+DLQ_RECORDS = Counter(
+    "headway_dlq_records_total",
+    "Records put aside, by the topic that they came from and by reason.",
+    ["group", "topic", "reason"],
 )
 CONSUMER_FENCED = Counter(
     "headway_consumer_fenced_total",
@@ -100,10 +104,12 @@ CONSUMER_LAST_COMMIT = Gauge(
     ["group"],
 )
 CONSUMER_LAG_RECORDS = Gauge(
-    "headway_consumer_lag_records", "Records appended and not yet committed.", ["group"]
+    "headway_consumer_lag_records",
+    "Records appended and not yet committed.",
+    ["group", "topic", "partition"],
 )
 CONSUMER_LAG_SECONDS = Gauge(
-    "headway_consumer_lag_seconds", "Age of the oldest record not yet committed.", ["group"]
+    "headway_consumer_lag_seconds", "Age of the last committed record where some wait.", ["group"]
 )
 FUNNEL_EVENTS = Counter(
     "headway_funnel_events_total",
@@ -115,16 +121,26 @@ FUNNEL_FOLDS = Counter(
     "Groups of deals folded, incrementally (head) or anew (refold).",
     ["path"],
 )
-FUNNEL_REFOLD_QUEUE = OwnGauge("headway_funnel_refold_queue", "Deals that wait for a refold.")
+PROJECTION_APPLIED = Counter(
+    "headway_projection_applied_total",
+    "New events of known types, by what they are about.",
+    ["kind"],
+)
+PROJECTION_OUT_OF_ORDER = Counter(
+    "headway_projection_out_of_order_total",
+    "New events of deals that came after one that is later than they are.",
+)
+FUNNEL_REFOLD_QUEUE = OwnGauge("headway_funnel_refold_queue_deals", "Deals that wait for a refold.")
 FUNNEL_WATERMARK_AGE = OwnGauge(
     "headway_funnel_watermark_age_seconds", "How far the watermark is behind the clock."
 )
 FUNNEL_REBUILDS = OwnGauge("headway_funnel_rebuilds_running", "Rebuilds not finished yet.")
+ALERTS_FIRED = Counter("headway_alerts_fired_total", "Alerts raised, by severity.", ["severity"])
 ALERT_RECORDS = Counter(
-    "headway_alerts_records_total", "Records of alerts' lives, by type.", ["type"]
+    "headway_alerts_records_total", "Later records of alerts' lives, by type.", ["type"]
 )
 ALERT_DETECTION_DELAY = Histogram(
-    "headway_alerts_detection_delay_seconds",
+    "headway_alert_detection_delay_seconds",
     "From the instant at which a violation began to that at which it was seen.",
     buckets=_AGES,
 )
@@ -134,8 +150,8 @@ ALERTS_SKIPPED = Counter(
 RULE_ERRORS = Counter(
     "headway_alerts_rule_errors_total", "Rules that could not be evaluated for a subject."
 )
-ALERTS_JUDGE_SECONDS = Histogram(
-    "headway_alerts_judge_seconds",
+RULE_EVAL_SECONDS = Histogram(
+    "headway_rule_eval_duration_seconds",
     "Time to judge some subjects of one tenant by all of its rules, reads and writes included.",
     buckets=_SECONDS,
 )
@@ -158,7 +174,7 @@ OUTBOX_PUBLISHED = Counter(
 OUTBOX_REFUSED = Counter(
     "headway_outbox_refused_total", "Rows that the log refused for their size.", ["schema"]
 )
-STREAM_OPEN = Gauge("headway_stream_open", "Streams that clients have open.")
+STREAM_OPEN = Gauge("headway_streams_open", "Streams that clients have open.")
 STREAM_EVENTS = Counter(
     "headway_stream_events_total", "Events sent to clients, by topic as they name it.", ["topic"]
 )
@@ -183,16 +199,40 @@ def show_imports() -> None:
         INGEST_IMPORT_ROWS.labels(outcome)
 
 
-def show_consumer(group: str) -> None:
+DLQ_REASONS = ("poison", "invalid", "bug", "undecodable", "conflict", "unknown_tenant")
+FUNNEL_OUTCOMES = ("new", "duplicate", "conflict", "earlier")
+KINDS = ("deal", "lead", "account", "user", "team", "event")
+SEVERITIES = ("info", "warning", "critical")
+ALERT_RECORD_TYPES = ("alert.resolved", "alert.corrected")
+
+
+def show_consumer(group: str, topics: Sequence[str]) -> None:
     """The same of a consumer's."""
-    for counter in (
-        CONSUMER_RECORDS,
-        CONSUMER_RETRIES,
-        CONSUMER_FENCED,
-        CONSUMER_STALLS,
-        CONSUMER_REBALANCES,
-    ):
+    for counter in (CONSUMER_RETRIES, CONSUMER_FENCED, CONSUMER_STALLS, CONSUMER_REBALANCES):
         counter.labels(group)
+    for topic in topics:
+        for outcome in ("handled", "dead_letter"):
+            CONSUMER_RECORDS.labels(group, topic, outcome)
+        for reason in DLQ_REASONS:
+            DLQ_RECORDS.labels(group, topic, reason)
+
+
+def show_projection() -> None:
+    """The same of the funnel's."""
+    for outcome in FUNNEL_OUTCOMES:
+        FUNNEL_EVENTS.labels(outcome)
+    for path in ("head", "refold"):
+        FUNNEL_FOLDS.labels(path)
+    for kind in KINDS:
+        PROJECTION_APPLIED.labels(kind)
+
+
+def show_alerts() -> None:
+    """The same of alerts'."""
+    for severity in SEVERITIES:
+        ALERTS_FIRED.labels(severity)
+    for type_ in ALERT_RECORD_TYPES:
+        ALERT_RECORDS.labels(type_)
 
 
 def show_relay(schema: str) -> None:

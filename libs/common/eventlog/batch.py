@@ -21,6 +21,7 @@ from libs.common.db import outbox, positions
 from libs.common.db.database import Database
 from libs.common.db.positions import Fenced, Step
 from libs.common.eventlog import dead_letter
+from libs.common.eventlog.counting import count_records
 from libs.common.eventlog.dead_letter import Budget, Buried
 from libs.common.eventlog.heartbeat import Heartbeat
 from libs.common.eventlog.loop_claims import Claims
@@ -220,10 +221,8 @@ class Committer:
         self._budget.spend(self._unexpected(buried), self._clock.monotonic())
         self._pace.took(len(piece.records), seconds)
         self._heartbeat.beat()
-        metrics.CONSUMER_RECORDS.labels(self._group).inc(len(piece.records))
         metrics.CONSUMER_BATCH_SECONDS.labels(self._group).observe(seconds)
         metrics.CONSUMER_LAST_COMMIT.labels(self._group).set(self._clock.now().timestamp())
-        for item in buried:
-            metrics.CONSUMER_DEAD_LETTERS.labels(self._group, item.code).inc()
+        count_records(self._group, piece.records, buried)
         if isinstance(self._handler, AfterCommit):
             await self._handler.committed()

@@ -16,6 +16,7 @@ from libs.common.db import positions
 from libs.common.db.database import Database
 from libs.common.db.positions import Fenced
 from libs.common.eventlog.batch import Committer, Handler, LoopSettings
+from libs.common.eventlog.counting import LagShown
 from libs.common.eventlog.dead_letter import Buried, DeadLetterBudgetExhausted
 from libs.common.eventlog.heartbeat import Heartbeat, ReaderBroken, Stalled, Watchdog
 from libs.common.eventlog.loop_claims import Claims, Hole, Skipped
@@ -83,13 +84,14 @@ class ConsumerLoop:
         )
         self._watchdog = Watchdog(settings.stall_seconds, settings.stalls)
         self._backoff = Backoff(0.1, settings.max_backoff)
+        self._lag = LagShown(group)
         self._doubted: Hole | None = None
         self._excused = 0.0
         self._looked_at = clock.monotonic()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Read and commit until `stop`; raises what only an operator can mend."""
-        metrics.show_consumer(self._group)
+        metrics.show_consumer(self._group, self._topics)
         while not stop.is_set():
             try:
                 await self._session(stop)
@@ -200,8 +202,7 @@ class ConsumerLoop:
         lags = self._claims.lags(ends)
         now = self._looked_at = self._clock.monotonic()
         behind = self._claims.seconds_behind(lags, self._clock.now())
-        metrics.CONSUMER_LAG_RECORDS.labels(self._group).set(sum(lags.values()))
-        metrics.CONSUMER_LAG_SECONDS.labels(self._group).set(max(0.0, behind))
+        self._lag.show(lags, behind)
         async with self._database.across_tenants() as tx:
             await positions.mark_idle(tx, self._schema, self._group, self._claims.idle(lags))
         self._watchdog.look(lags, self._claims.at(), now - self._excused)

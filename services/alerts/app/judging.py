@@ -75,7 +75,7 @@ class Judge:
         self, store: JudgingStore, tenant_id: str, subjects: Sequence[str], moment: Moment
     ) -> Judged:
         """Judge each subject by each rule as of the moment, and write what follows."""
-        with metrics.ALERTS_JUDGE_SECONDS.time():
+        with metrics.RULE_EVAL_SECONDS.time():
             return await self._judge(store, tenant_id, subjects, moment)
 
     async def _judge(
@@ -181,9 +181,15 @@ def _rearmed(before: Timer | None, after: Timer) -> bool:
 def count(judged: Judged) -> None:
     """Metrics of a committed judgement."""
     for told in judged.told:
-        metrics.ALERT_RECORDS.labels(told.type).inc()
         if told.type == "alert.fired":
-            delay = told.alert.detected_at - told.alert.started_at
-            metrics.ALERT_DETECTION_DELAY.observe(max(0.0, delay.total_seconds()))
+            _count_fired(told.alert)
+        else:
+            metrics.ALERT_RECORDS.labels(told.type).inc()
     metrics.ALERTS_SKIPPED.inc(judged.skipped)
     metrics.RULE_ERRORS.inc(len(judged.errors))
+
+
+def _count_fired(alert: Alert) -> None:
+    metrics.ALERTS_FIRED.labels(alert.severity).inc()
+    delay = alert.detected_at - alert.started_at
+    metrics.ALERT_DETECTION_DELAY.observe(max(0.0, delay.total_seconds()))

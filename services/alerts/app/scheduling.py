@@ -93,6 +93,7 @@ class Scheduler:
 
     async def look(self) -> bool:
         """Show how late timers are, and whether facts keep them waiting."""
+        metrics.show_alerts()
         partitions = await self._deals_partitions()
         async with self._database.across_tenants() as tx:
             work = self._work_of(tx)

@@ -5,6 +5,7 @@ everything back; the same records may come again, cut differently.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -95,6 +96,8 @@ def _count(kept: Deduplicated, met: int) -> None:
     outcomes["duplicate"] = met - sum(outcomes.values())
     for outcome, events in outcomes.items():
         metrics.FUNNEL_EVENTS.labels(outcome).inc(events)
+    for kind, events in Counter(i.kind for i in kept.new if i.data is not None).items():
+        metrics.PROJECTION_APPLIED.labels(kind).inc(events)
 
 
 def _named(deals: Iterable[Kept]) -> set[RefKey]:

@@ -9,6 +9,7 @@ from libs.common import metrics
 from services.funnel.app.folding import GroupRows, Head, Outcome, fold_at_head, refold
 from services.funnel.app.locking import Group, locked
 from services.funnel.app.model import Catalogue, DealKey, Kept, RefKey, Tenant
+from services.funnel.app.ordering import out_of_order
 from services.funnel.app.ports import Store
 from services.funnel.app.records import deal_rows
 from services.funnel.app.work import Work
@@ -122,6 +123,7 @@ class Folding:
         outcomes = []
         async for group, stored, events, inputs in self.loaded(groups):
             tenant = self.tenants[group.tenant_id]
+            metrics.PROJECTION_OUT_OF_ORDER.inc(out_of_order(events, group.new))
             outcomes.append(
                 refold(
                     tenant, inputs, stored, events, group.new, tenant.now(self.now), group.residues

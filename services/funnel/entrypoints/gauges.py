@@ -13,6 +13,7 @@ class Gauges:
         self._database, self._clock = database, clock
 
     async def show(self) -> bool:
+        metrics.show_projection()
         async with self._database.across_tenants() as tx:
             found = await waiting(tx)
         metrics.FUNNEL_REFOLD_QUEUE.set(found.refolds)

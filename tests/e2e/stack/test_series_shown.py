@@ -22,7 +22,7 @@ SHOWN = {
     "headway_outbox_refused_total": RELAYS,
     "headway_ingest_imports_running": {"ingest-consumer"},
     "headway_funnel_watermark_age_seconds": {"funnel-consumer"},
-    "headway_funnel_refold_queue": {"funnel-consumer"},
+    "headway_funnel_refold_queue_deals": {"funnel-consumer"},
     "headway_funnel_rebuilds_running": {"funnel-consumer"},
     "headway_alerts_timer_lateness_seconds": {"alerts-scheduler"},
     "headway_alerts_data_late": {"alerts-scheduler"},

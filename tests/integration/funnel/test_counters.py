@@ -17,6 +17,13 @@ def counts() -> dict[str, float]:
     return events | {path: value("folds", path=path) for path in ("head", "refold")}
 
 
+def projected() -> dict[str, float]:
+    late = REGISTRY.get_sample_value("headway_projection_out_of_order_total") or 0.0
+    name = "headway_projection_applied_total"
+    kinds = {k: REGISTRY.get_sample_value(name, {"kind": k}) or 0.0 for k in ("deal", "account")}
+    return kinds | {"late": late}
+
+
 async def test_events_are_counted_by_outcome_and_folds_by_path(rig: Rig) -> None:
     tenant = await rig.tenant()
     before = counts()
@@ -27,3 +34,15 @@ async def test_events_are_counted_by_outcome_and_folds_by_path(rig: Rig) -> None
     assert counted == {
         "new": 2, "duplicate": 1, "conflict": 1, "earlier": 1, "head": 1, "refold": 1,
     }  # fmt: skip
+
+
+async def test_new_events_are_counted_by_kind_and_by_whether_they_came_late(rig: Rig) -> None:
+    tenant = await rig.tenant()
+    before = projected()
+    created, moved = said(0, "deal.created", stage_id="lead"), stage(4, "offer")
+    await rig.deliver(tenant, created, moved)
+    assert projected()["late"] == before["late"]
+    await rig.deliver(tenant, stage(2, "demo"), stage(6, "won"), moved.again())
+    await rig.deliver(tenant, said(3, "weather.changed", sky="grey"))
+    counted = {name: value - before[name] for name, value in projected().items()}
+    assert counted == {"deal": 4, "account": 0, "late": 1}

@@ -152,7 +152,7 @@ class Station:
 
     async def until_open(self, count: int) -> None:
         """Until the server has noticed who left."""
-        await until(lambda: REGISTRY.get_sample_value("headway_stream_open") == count)
+        await until(lambda: REGISTRY.get_sample_value("headway_streams_open") == count)
 
     def pass_by(self, seconds: float) -> None:
         self.reporting.clock.advance(timedelta(seconds=seconds))

@@ -11,6 +11,15 @@ from libs.common.runtime import Service
 from libs.common.web.context import RequestContext
 from libs.common.web.health import health_router
 
+CLOSED = {
+    "ingest_import_rows": {"outcome": "rejected"},
+    "funnel_events": {"outcome": "conflict"},
+    "funnel_folds": {"path": "refold"},
+    "projection_applied": {"kind": "team"},
+    "alerts_fired": {"severity": "critical"},
+    "alerts_records": {"type": "alert.corrected"},
+}
+
 
 async def ask(app: FastAPI, path: str) -> str:
     async with AsyncClient(transport=ASGITransport(app), base_url="http://process") as client:
@@ -48,14 +57,21 @@ async def test_requests_in_flight_are_those_being_answered() -> None:
 
 
 def test_what_has_not_happened_yet_is_0_and_not_missing() -> None:
-    metrics.show_consumer("planted")
+    metrics.show_consumer("planted", ["planted.v1"])
     metrics.show_relay("planted")
-    for name in ("retries", "fenced", "stalls", "rebalances", "records"):
-        shown = REGISTRY.get_sample_value(f"headway_consumer_{name}_total", {"group": "planted"})
-        assert shown == 0
-    for name in ("published", "refused"):
-        shown = REGISTRY.get_sample_value(f"headway_outbox_{name}_total", {"schema": "planted"})
-        assert shown == 0
+    for show in (metrics.show_imports, metrics.show_projection, metrics.show_alerts):
+        show()
+    group, topic = {"group": "planted"}, {"topic": "planted.v1"}
+    shown = {
+        **{f"consumer_{name}": group for name in ("retries", "fenced", "stalls", "rebalances")},
+        **{f"outbox_{name}": {"schema": "planted"} for name in ("published", "refused")},
+        "consumer_records": {**group, **topic, "outcome": "dead_letter"},
+        "dlq_records": {**group, **topic, "reason": "bug"},
+    }
+    for name, labels in shown.items():
+        assert REGISTRY.get_sample_value(f"headway_{name}_total", labels) == 0
+    for name, labels in CLOSED.items():
+        assert REGISTRY.get_sample_value(f"headway_{name}_total", labels) is not None
 
 
 def test_what_only_a_worker_knows_is_shown_once_it_has_told() -> None:
