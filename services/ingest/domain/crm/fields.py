@@ -1,0 +1,84 @@
+"""A vendor's fields as fields of a deal.
+
+A connector brings a table from the vendor's names to ours; a connection's `field_map` comes first.
+Values take the spelling that the catalogue asks for. One that does not fit goes through as it is:
+the catalogue's own check then says what is wrong with it, and the event becomes a dead letter.
+"""
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Any
+
+from libs.common.contracts.events import ATTRIBUTE
+from services.ingest.domain.crm.model import Connection
+from services.ingest.domain.crm.times import MS, epoch
+
+_DAYS = ("expected_close_date", "renewal_date")
+_PLACES = ("stage_id", "pipeline_id")
+
+
+def name_of(vendor: str, table: Mapping[str, str], connection: Connection) -> str | None:
+    """Our name of a vendor's field, such as `amount` or `attributes.seats`; `None` if unmapped."""
+    return connection.field_map.get(vendor) or table.get(vendor)
+
+
+def changes(
+    record: Mapping[str, Any], table: Mapping[str, str], connection: Connection
+) -> dict[str, Any]:
+    """The mapped fields of a record, as `deal.updated` takes them."""
+    named = ((name_of(key, table, connection), value) for key, value in record.items())
+    return dict(_spelled(named, connection))
+
+
+def _spelled(
+    named: Iterator[tuple[str | None, Any]], connection: Connection
+) -> Iterator[tuple[str, Any]]:
+    for name, value in named:
+        if name is None:
+            continue
+        given = spelled(name, value, connection)
+        if given is not None or name not in _PLACES:
+            yield name, given
+
+
+def spelled(name: str, value: Any, connection: Connection) -> Any:
+    """A value as the catalogue spells it for our field `name`; an empty text clears."""
+    if value is None or value == "":
+        return None
+    if name.startswith(ATTRIBUTE):
+        return value
+    match name:
+        case "amount":
+            return amount(value)
+        case "stage_id":
+            return connection.stage(value)
+        case "pipeline_id":
+            return connection.pipeline(value)
+    return day(value) if name in _DAYS else text(value)
+
+
+def amount(value: Any) -> Any:
+    """Money as a decimal text; a binary float as the shortest decimal that names it, which is what
+    the sender wrote."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    return f"{Decimal(repr(value)):f}"
+
+
+def day(value: Any) -> Any:
+    """A day: `2026-06-30`, the beginning of an instant, or milliseconds since 1970 (UTC)."""
+    at = epoch(value, MS)
+    return str(value)[:10] if at is None else at.date().isoformat()
+
+
+def text(value: Any) -> Any:
+    """Ids and names arrive as numbers too."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def whole(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Changes as `deal.created` takes them: attributes gathered, nothing that is cleared."""
+    held = {name: value for name, value in given.items() if value is not None}
+    own = {name: value for name, value in held.items() if not name.startswith(ATTRIBUTE)}
+    extra = {name.removeprefix(ATTRIBUTE): held[name] for name in held.keys() - own.keys()}
+    return own | ({"attributes": extra} if extra else {})
