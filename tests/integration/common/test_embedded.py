@@ -13,6 +13,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from libs.common.db import embedded as wheel
 from libs.common.db import unprivileged
 from libs.common.db.embedded import BIN, EmbeddedPostgres, EmbeddedPostgresError
 from libs.common.db.unprivileged import NoUnprivilegedUser, Runner
@@ -60,6 +61,15 @@ def test_it_starts_keeps_data_over_a_restart_and_stops(server: EmbeddedPostgres)
     server.stop()  # twice is once
     server.start()
     assert ask(server, "SELECT n FROM kept") == 42
+
+
+def test_an_installation_without_it_says_what_to_do(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wheel, "_WHEEL", None)
+    with pytest.raises(EmbeddedPostgresError, match="HEADWAY_DATABASE_URL"):
+        EmbeddedPostgres(place / "pg").start()
+    assert list(place.iterdir()) == []
 
 
 def test_production_settings_are_durable(place: Path) -> None:
