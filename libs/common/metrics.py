@@ -47,6 +47,9 @@ INGEST_EVENT_AGE = Histogram(
     "From when an event occurred to when it was received.",
     buckets=_AGES,
 )
+INGEST_WAITING = OwnGauge(
+    "headway_ingest_waiting_events", "Events that wait while others are being appended."
+)
 INGEST_INDEX_FAILURES = Counter(
     "headway_ingest_index_failures_total",
     "Events appended whose entry in the acceptance index could not be written.",
@@ -60,6 +63,11 @@ LOG_PUBLISH_SECONDS = Histogram(
     "Time until a batch of records was durable.",
     ["topic"],
     buckets=_SECONDS,
+)
+LOG_PUBLISH_PENDING = Gauge(
+    "headway_log_publish_pending_records",
+    "Records handed to the log and not durable yet.",
+    ["topic"],
 )
 LOG_PUBLISH_FAILURES = Counter(
     "headway_log_publish_failures_total", "Appends that were not acknowledged in time.", ["topic"]
@@ -186,6 +194,23 @@ STREAM_LAG_SECONDS = Gauge(
 )
 STREAM_UNREADABLE = Counter(
     "headway_stream_unreadable_total", "Records passed over because they are malformed.", ["topic"]
+)
+EVENT_LOOP_LAG = Histogram(
+    "headway_event_loop_lag_seconds",
+    "How much later than due the event loop turns to something, sampled.",
+    buckets=_SECONDS,
+)
+DB_POOL_IN_USE = Gauge(
+    "headway_db_pool_in_use_connections", "Connections in the hands of somebody.", ["role"]
+)
+DB_POOL_SIZE = Gauge(
+    "headway_db_pool_size_connections", "Connections that there may be at most.", ["role"]
+)
+DB_POOL_WAIT_SECONDS = Histogram(
+    "headway_db_pool_wait_seconds",
+    "Time until a connection was there, or was given up.",
+    ["role"],
+    buckets=_SECONDS,
 )
 READY = Gauge("headway_ready", "Whether the last look found the process ready: 1 or 0.")
 BUILD_INFO = Gauge("headway_build_info", "Always 1; the version is the label.", ["version"])

@@ -18,6 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from libs.common.db.errors import DatabaseUnavailable, is_lost
+from libs.common.db.pool_load import PoolLoad
 from libs.common.db.urls import sqlalchemy_url
 
 CONNECT_TIMEOUT = 5.0
@@ -58,6 +59,7 @@ class Database:
             },
         )
         event.listen(self._engine.sync_engine, "checkin", self._assert_clean)
+        self._load = PoolLoad(role, pool_size)
 
     @asynccontextmanager
     async def for_tenant(
@@ -97,16 +99,18 @@ class Database:
     async def _connected(self) -> AsyncIterator[AsyncConnection]:
         connection = self._engine.connect()
         try:
-            await connection.start()
+            with self._load.waiting():
+                await connection.start()
         except _CONNECT_ERRORS as error:
             if isinstance(error, OSError | PoolTimeoutError) or is_lost(error):
                 raise DatabaseUnavailable(f"PostgreSQL gave no connection: {error}") from error
             raise
-        try:
-            yield connection
-        finally:
-            closing = asyncio.create_task(connection.close())
-            await asyncio.shield(closing)  # a cancellation must not leave it half rolled back
+        with self._load.in_use():
+            try:
+                yield connection
+            finally:
+                closing = asyncio.create_task(connection.close())
+                await asyncio.shield(closing)  # a cancellation must not leave it half rolled back
 
     def _assert_clean(self, connection: Any, record: Any) -> None:
         """Last guard of the pool: a connection inside a transaction is never handed on."""
@@ -115,6 +119,7 @@ class Database:
             record.invalidate()
 
     async def close(self) -> None:
+        self._load.end()
         await self._engine.dispose()
 
 

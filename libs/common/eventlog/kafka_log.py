@@ -101,7 +101,7 @@ class KafkaLog:
     async def append(self, topic: str, records: Sequence[NewRecord]) -> Sequence[tuple[int, int]]:
         if not records:
             return []
-        with appending(topic):
+        with appending(topic, len(records)):
             if topic not in self._partitions:
                 self._partitions[topic] = (await self._described(topic))[1]
             placed = place(records, self._partitions[topic])

@@ -124,7 +124,7 @@ class PostgresLog:
     async def append(self, topic: str, records: Sequence[NewRecord]) -> Sequence[tuple[int, int]]:
         if not records:
             return []
-        with appending(topic):
+        with appending(topic, len(records)):
             placed = place(records, await self._partitions(topic))
             return await self._written(topic, placed, records)
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import uvicorn
 from starlette.types import ASGIApp
 
+from libs.common.web import loop_lag
 from libs.common.web.stopping import telling
 
 GRACE = 10
@@ -52,10 +53,12 @@ async def serve_on(
     """The same on a socket that listens already; it is closed at the end."""
     server = _Server(_config(telling(app, stop), lifespan), listening.getsockname()[1], ready)
     stopping = asyncio.create_task(_stop_with(server, stop))
+    sampling = asyncio.create_task(loop_lag.sample(asyncio.get_running_loop().time))
     try:
         await server.serve(sockets=[listening])
     finally:
         stopping.cancel()
+        sampling.cancel()
         listening.close()
     if not server.started:
         raise RuntimeError("the application did not start; the log says why")

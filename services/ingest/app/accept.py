@@ -102,6 +102,7 @@ class Acceptor:
             raise LogUnavailable("the log did not acknowledge in time") from None
 
     async def _append_records(self, fresh: Sequence[Candidate]) -> Sequence[Appended]:
+        metrics.INGEST_WAITING.set(self.waiting)
         return await append_all(self._log, fresh)
 
     async def _remember(self, appended: Sequence[Appended]) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator
 
 import pytest
+from prometheus_client import REGISTRY
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
@@ -46,6 +47,25 @@ async def test_a_failed_block_rolls_back(db: Database) -> None:
             raise RuntimeError("half-way")
     async with db.for_tenant("rolled-back") as tx:
         assert (await tx.execute(TENANTS, {"pause": 0})).all() == []
+
+
+async def test_the_load_of_pools_is_shown_by_role(database_url: str) -> None:
+    def load() -> list[float]:
+        names = "in_use_connections", "size_connections", "wait_seconds_count"
+        of, labels = REGISTRY.get_sample_value, {"role": ROLE}
+        return [of(f"headway_db_pool_{name}", labels) or 0.0 for name in names]
+
+    used, size, waits = load()
+    pools = [Database(database_url, ROLE, pool_size=n, pool_timeout=0.01) for n in (1, 2)]
+    async with pools[0].for_tenant("a"), pools[1].for_tenant("a"):
+        assert load() == [used + 2, size + 3, waits + 2]
+        with pytest.raises(DatabaseUnavailable):
+            async with pools[0].for_tenant("a"):
+                pass
+    assert load() == [used, size + 3, waits + 3]
+    for pool in (*pools, *pools):
+        await pool.close()
+    assert load() == [used, size, waits + 3]
 
 
 async def test_a_tenant_ends_with_its_transaction(database_url: str) -> None:

@@ -42,7 +42,8 @@ async def test_new_events_are_counted_by_kind_and_by_whether_they_came_late(rig:
     created, moved = said(0, "deal.created", stage_id="lead"), stage(4, "offer")
     await rig.deliver(tenant, created, moved)
     assert projected()["late"] == before["late"]
-    await rig.deliver(tenant, stage(2, "demo"), stage(6, "won"), moved.again())
+    late = [stage(at, f"late-{at}") for at in (1, 2, 3)]
+    await rig.deliver(tenant, *late, stage(6, "demo"), stage(8, "contract"), moved.again())
     await rig.deliver(tenant, said(3, "weather.changed", sky="grey"))
     counted = {name: value - before[name] for name, value in projected().items()}
-    assert counted == {"deal": 4, "account": 0, "late": 1}
+    assert counted == {"deal": 7, "account": 0, "late": 3}

@@ -1,13 +1,20 @@
 """What `/metrics` tells without anybody asking for anything else, and from the start."""
 
+import asyncio
+import threading
+from collections.abc import Iterable
+
 import pytest
 from fastapi import FastAPI, Response
 from httpx import ASGITransport, AsyncClient
 from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
 from libs.common import metrics
 from libs.common.clock import SystemClock
 from libs.common.runtime import Service
+from libs.common.web import loop_lag
 from libs.common.web.context import RequestContext
 from libs.common.web.health import health_router
 
@@ -41,6 +48,39 @@ async def test_readiness_is_told_to_who_asks_for_metrics_only(
     app = FastAPI()
     app.include_router(health_router([Service("planted", None, readiness={"database": check})]))
     assert series(await ask(app, "/metrics"), "headway_ready") == ready
+
+
+async def test_metrics_are_written_beside_the_event_loop() -> None:
+    class Watcher(Collector):
+        def collect(self) -> Iterable[Metric]:
+            written_by.append(threading.current_thread())
+            return []
+
+    written_by, watcher, app = list[threading.Thread](), Watcher(), FastAPI()
+    app.include_router(health_router([]))
+    REGISTRY.register(watcher)
+    try:
+        written_by.clear()
+        await ask(app, "/metrics")
+    finally:
+        REGISTRY.unregister(watcher)
+    assert [thread is threading.current_thread() for thread in written_by] == [False]
+
+
+async def test_a_loop_that_is_held_up_shows_it() -> None:
+    times = iter((10.0, 10.0 + loop_lag.PERIOD, 20.0, 21.5 + loop_lag.PERIOD, 30.0))
+    name, sleeps = "headway_event_loop_lag_seconds_sum", list[float]()
+
+    async def sleep(seconds: float) -> None:
+        sleeps.append(seconds)
+        if len(sleeps) == 3:
+            raise asyncio.CancelledError
+
+    before = REGISTRY.get_sample_value(name) or 0.0
+    with pytest.raises(asyncio.CancelledError):
+        await loop_lag.sample(lambda: next(times), sleep)
+    assert REGISTRY.get_sample_value(name) == pytest.approx(before + 1.5)
+    assert sleeps == [loop_lag.PERIOD] * 3
 
 
 async def test_requests_in_flight_are_those_being_answered() -> None:

@@ -64,11 +64,16 @@ async def test_a_method_that_a_client_makes_up_gets_no_series() -> None:
 
 
 async def test_an_append_is_timed_or_counted_as_failed() -> None:
-    with appending("planted"):
-        pass
+    def pending() -> float:
+        return value("log_publish_pending_records", topic="planted")
+
+    with appending("planted", 3):
+        assert pending() == 3
+    assert pending() == 0
     name = "headway_log_publish_failures_total"
     assert REGISTRY.get_sample_value(name, {"topic": "planted"}) == 0
-    with pytest.raises(LogUnavailable), appending("planted"):
+    with pytest.raises(LogUnavailable), appending("planted", 2):
         raise LogUnavailable("away")
+    assert pending() == 0
     assert value("log_publish_duration_seconds_count", topic="planted") == 1
     assert value("log_publish_failures_total", topic="planted") == 1
