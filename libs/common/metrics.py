@@ -264,3 +264,11 @@ def show_relay(schema: str) -> None:
     """The same of a relay's."""
     for counter in (OUTBOX_PUBLISHED, OUTBOX_REFUSED):
         counter.labels(schema)
+
+
+def show_stream(topic: str, reasons: Sequence[str]) -> None:
+    """The same of a topic's, once somebody has asked for it."""
+    for counter in (STREAM_EVENTS, STREAM_UNREADABLE):
+        counter.labels(topic)
+    for reason in reasons:
+        STREAM_RESYNCS.labels(reason)

@@ -3,7 +3,9 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import get_args
 
+from libs.common import metrics
 from services.reporting.app.stream_connection import Allowed, Stream
 from services.reporting.app.stream_inbox import Inbox
 from services.reporting.app.stream_limits import Limits
@@ -68,6 +70,7 @@ class Streams:
     def _tail(self, topic: StreamTopic) -> Tail:
         if topic.name not in self._tails:
             means = self.means
+            metrics.show_stream(topic.name, get_args(Reason))
             self._tails[topic.name] = Tail(means.log, topic, means.member, means.clock)
         return self._tails[topic.name]
 

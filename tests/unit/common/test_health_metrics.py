@@ -99,6 +99,7 @@ async def test_requests_in_flight_are_those_being_answered() -> None:
 def test_what_has_not_happened_yet_is_0_and_not_missing() -> None:
     metrics.show_consumer("planted", ["planted.v1"])
     metrics.show_relay("planted")
+    metrics.show_stream("planted", ["planted"])
     for show in (metrics.show_imports, metrics.show_projection, metrics.show_alerts):
         show()
     group, topic = {"group": "planted"}, {"topic": "planted.v1"}
@@ -106,6 +107,8 @@ def test_what_has_not_happened_yet_is_0_and_not_missing() -> None:
         **{f"consumer_{name}": group for name in ("retries", "fenced", "stalls", "rebalances")},
         **{f"outbox_{name}": {"schema": "planted"} for name in ("published", "refused")},
         "consumer_records": {**group, **topic, "outcome": "dead_letter"},
+        **{f"stream_{name}": {"topic": "planted"} for name in ("events", "unreadable")},
+        "stream_resyncs": {"reason": "planted"},
         "dlq_records": {**group, **topic, "reason": "bug"},
     }
     for name, labels in shown.items():
