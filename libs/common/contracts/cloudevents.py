@@ -85,6 +85,19 @@ def from_binary(headers: Mapping[str, str], data: Any) -> IncomingEvent:
     return _incoming(reader, data)
 
 
+def check(event: IncomingEvent) -> None:
+    """What was not read from CloudEvents must hold to the same limits; raises
+    `ContractViolation`."""
+    given = {"id": event.id, "source": event.source, "type": event.type, "subject": event.subject}
+    reader = _Reader(given, lambda name: pointer((name,)))
+    reader.optional("id", _text(MAX_ID))
+    reader.required("source", _text(MAX_SOURCE))
+    reader.required("type", _text(MAX_TYPE))
+    reader.optional("subject", _text(MAX_SUBJECT))
+    if faults := [*reader.faults, *_data_faults(event.data)]:
+        raise ContractViolation(*faults)
+
+
 def canonical(data: Any) -> bytes:
     """The one spelling of a JSON value: sorted keys, no spaces, UTF-8."""
     text = json.dumps(

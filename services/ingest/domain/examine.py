@@ -11,6 +11,7 @@ from libs.common.contracts.cloudevents import (
     IncomingEvent,
     body_hash,
     canonical,
+    check,
     from_binary,
     from_structured,
 )
@@ -48,6 +49,15 @@ def examine_binary(headers: Mapping[str, str], data: Any, receipt: Receipt) -> E
     except ContractViolation as error:
         event_id = _printable_id({"id": headers.get("ce-id")})
         return Rejection(event_id, error.violations, headers.get("ce-type"))
+
+
+def examine_incoming(event: IncomingEvent, receipt: Receipt) -> Examined:
+    """An event that a connector made of a CRM's delivery."""
+    try:
+        check(event)
+        return _candidate(event, receipt, assumed=False)
+    except ContractViolation as error:
+        return Rejection(_printable_id({"id": event.id}), error.violations, event.type)
 
 
 def too_large(event_id: str | None, detail: str) -> Rejection:

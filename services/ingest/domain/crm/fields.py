@@ -5,6 +5,7 @@ Values take the spelling that the catalogue asks for. One that does not fit goes
 the catalogue's own check then says what is wrong with it, and the event becomes a dead letter.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
@@ -15,6 +16,7 @@ from services.ingest.domain.crm.times import MS, epoch
 
 _DAYS = ("expected_close_date", "renewal_date")
 _PLACES = ("stage_id", "pipeline_id")
+_EXPONENT = re.compile(r"-?\d{1,20}(\.\d{1,20})?[Ee][+-]?\d{1,2}", re.ASCII)
 
 
 def name_of(vendor: str, table: Mapping[str, str], connection: Connection) -> str | None:
@@ -50,18 +52,20 @@ def spelled(name: str, value: Any, connection: Connection) -> Any:
     match name:
         case "amount":
             return amount(value)
-        case "stage_id":
-            return connection.stage(value)
-        case "pipeline_id":
-            return connection.pipeline(value)
+        case "stage_id" if (stage := ident(value)) is not None:
+            return connection.stage(stage)
+        case "pipeline_id" if (pipeline := ident(value)) is not None:
+            return connection.pipeline(pipeline)
     return day(value) if name in _DAYS else text(value)
 
 
 def amount(value: Any) -> Any:
     """Money as a decimal text; a binary float as the shortest decimal that names it, which is what
     the sender wrote."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
         return value
+    if isinstance(value, str):
+        return f"{Decimal(value):f}" if _EXPONENT.fullmatch(value) else value
     return f"{Decimal(repr(value)):f}"
 
 
@@ -72,8 +76,16 @@ def day(value: Any) -> Any:
 
 
 def text(value: Any) -> Any:
-    """Ids and names arrive as numbers too."""
+    """Ids and names arrive as numbers too: `7`, `7.0` and `"7"` are one."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def ident(value: Any) -> str | None:
+    """An id as text, whatever it arrives as; `None` for what cannot be one."""
+    given = text(value)
+    return given if isinstance(given, str) and given else None
 
 
 def whole(given: Mapping[str, Any]) -> dict[str, Any]:
