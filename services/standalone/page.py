@@ -19,12 +19,14 @@ POLICY = (
 )
 _CALL = "curl -H 'Authorization: Bearer KEY' '/v1/funnel/conversion?pipeline_id=b2b'"
 
+INTERFACE = ("/docs", "The interface, to try out")
+
 
 def render(status: Status) -> str:
     """The whole page of one process that runs everything."""
     return document(
         f"<h2>Services</h2>{states('service', status.services)}<h2>Event log</h2>{_log(status)}"
-        f"<h2>Where to go</h2>{links([('/docs', 'The interface, to try out')], status.services)}"
+        f"<h2>Where to go</h2>{links([INTERFACE], status.services)}"
         f"<h2>Ask</h2><p><code>{escape(_CALL)}</code></p><p>The keys are in the data directory, "
         "in <code>demo-key</code> and <code>operator-key</code>. README.md and "
         "docs/quickstart.md show more.</p>"

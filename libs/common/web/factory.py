@@ -20,7 +20,7 @@ from libs.common.web.health import health_router
 from libs.common.web.problem_schema import with_problems
 from libs.common.web.strict import refuse_unknown_parameters
 
-_PRODUCT = "Headway"
+PRODUCT = "Headway"
 
 
 def create_app(
@@ -29,7 +29,7 @@ def create_app(
     authenticator: Authenticator,
     cursors: Cursors,
     clock: Clock,
-    title: str = _PRODUCT,
+    title: str = PRODUCT,
 ) -> FastAPI:
     """One application for any number of services; it starts and stops them, but runs no worker."""
 
@@ -43,6 +43,7 @@ def create_app(
         version=build_version(),
         lifespan=lifespan,
         redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
         generate_unique_id_function=operation_id,
         separate_input_output_schemas=False,
     )
@@ -91,7 +92,7 @@ def document_of(app: FastAPI, service: str) -> dict[str, Any]:
     routes = [
         r for r in iter_route_contexts(app.routes) if service in (getattr(r, "tags", ()) or ())
     ]
-    return _openapi(app, routes, f"{_PRODUCT} {service}")
+    return _openapi(app, routes, f"{PRODUCT} {service}")
 
 
 def _openapi(app: FastAPI, routes: Sequence[Any], title: str) -> dict[str, Any]:

@@ -65,17 +65,17 @@ class ConversionRow(ConversionCell):
     key: dict[str, str | None]
 
 
-class Money(Answered):
+class MoneyValue(Answered):
     """An amount; `currency` is null while nobody has named it."""
 
     amount: str
     currency: str | None
 
 
-def money(amount: Decimal, currency: str | None) -> Money:
+def money(amount: Decimal, currency: str | None) -> MoneyValue:
     """Spelled without the zeros that a column's scale of six adds."""
     short = amount.normalize() + Decimal("0.00")
-    return Money(amount=decimal_string(short), currency=currency)
+    return MoneyValue(amount=decimal_string(short), currency=currency)
 
 
 class SnapshotCell(Answered):
@@ -83,9 +83,9 @@ class SnapshotCell(Answered):
 
     n: int
     deals: int
-    value: Money | None
+    value: MoneyValue | None
     null_reason: str | None = None
-    by_currency: list[Money]
+    by_currency: list[MoneyValue]
     without_amount: int
     mean_age_days: float | None
     low_n: bool

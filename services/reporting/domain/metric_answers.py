@@ -1,6 +1,6 @@
 """The shapes of the metrics' rows; what has nothing to divide by is null, with the reason."""
 
-from services.reporting.domain.answers import Answered, Money
+from services.reporting.domain.answers import Answered, MoneyValue
 
 
 class MetricCell(Answered):
@@ -23,23 +23,23 @@ class ShareCell(MetricCell):
 class WonAndLost(Answered):
     """Amounts as they are, by currency."""
 
-    won: list[Money]
-    lost: list[Money]
+    won: list[MoneyValue]
+    lost: list[MoneyValue]
 
 
 class WinRateCell(ShareCell):
     won: int
     lost: int
-    value_won: Money | None
-    value_lost: Money | None
+    value_won: MoneyValue | None
+    value_lost: MoneyValue | None
     by_currency: WonAndLost
 
 
 class LossReasonCell(ShareCell):
     """`value` is the reason's share of what was lost in the period and of the other keys."""
 
-    value_lost: Money | None
-    by_currency: list[Money]
+    value_lost: MoneyValue | None
+    by_currency: list[MoneyValue]
 
 
 class SalesCycleCell(MetricCell):
@@ -56,14 +56,14 @@ class SalesCycleCell(MetricCell):
 class DealSizeCell(MetricCell):
     """Of won deals with an amount; the others are counted in `without_amount`."""
 
-    value: Money | None
-    mean: Money | None
-    median: Money | None
-    p75: Money | None
-    p90: Money | None
-    won_value: Money | None
+    value: MoneyValue | None
+    mean: MoneyValue | None
+    median: MoneyValue | None
+    p75: MoneyValue | None
+    p90: MoneyValue | None
+    won_value: MoneyValue | None
     without_amount: int
-    by_currency: list[Money]
+    by_currency: list[MoneyValue]
 
 
 class Exits(Answered):
@@ -101,9 +101,9 @@ class FlowCell(MetricCell):
 
 class StalledCell(MetricCell):
     deals: int
-    value: Money | None
+    value: MoneyValue | None
     without_amount: int
-    by_currency: list[Money]
+    by_currency: list[MoneyValue]
 
 
 class WinRateRow(WinRateCell):

@@ -12,7 +12,7 @@ from services.reporting.domain.answers import (
     FEW,
     RATE_MISSING,
     ZERO_DENOMINATOR,
-    Money,
+    MoneyValue,
     bounds,
     money,
     null_reason,
@@ -175,7 +175,7 @@ def _days(seconds: float | None) -> float | None:
     return None if seconds is None else seconds / DAY
 
 
-def _size(asked: Measured, amount: Decimal | float | None) -> Money | None:
+def _size(asked: Measured, amount: Decimal | float | None) -> MoneyValue | None:
     """A mean or a quantile, to the hundredth."""
     if amount is None:
         return None
@@ -188,11 +188,11 @@ def _foreign(asked: Measured, sums: Mapping[str, Decimal]) -> str | None:
     return RATE_MISSING if other else None
 
 
-def _sum(asked: Measured, sums: Mapping[str, Decimal]) -> Money | None:
+def _sum(asked: Measured, sums: Mapping[str, Decimal]) -> MoneyValue | None:
     if _foreign(asked, sums):
         return None
     return money(sums.get(asked.currency, Decimal(0)), asked.currency)
 
 
-def _listed(sums: Mapping[str, Decimal]) -> list[Money]:
+def _listed(sums: Mapping[str, Decimal]) -> list[MoneyValue]:
     return [money(amount, currency) for currency, amount in sorted(sums.items())]

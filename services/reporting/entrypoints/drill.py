@@ -15,7 +15,7 @@ from libs.common.web.pages import Limit
 from services.reporting.adapters.reads import TransactionReads
 from services.reporting.app import drilling
 from services.reporting.app.tokens import BadToken, Drill
-from services.reporting.domain.answers import Money, money
+from services.reporting.domain.answers import MoneyValue, money
 from services.reporting.entrypoints.reading import reading
 
 router = APIRouter(prefix="/v1/drill", tags=["reporting"])
@@ -32,7 +32,7 @@ class DrilledDeal(BaseModel):
     owner_id: str | None
     team_id: str | None
     account_id: str | None
-    amount: Money | None
+    amount: MoneyValue | None
     created_at: datetime | None
     closed_at: datetime | None
 

@@ -1,4 +1,4 @@
-"""The gateway's application: health, the joined status, a page; the rest goes to the fleet."""
+"""The gateway's application: health, what it joins, pages; the rest goes to the fleet."""
 
 from collections.abc import Mapping
 
@@ -16,6 +16,7 @@ from libs.common.web.factory import build_version
 from libs.common.web.health import health_router
 from services.standalone.gateway.fleet import Fleet
 from services.standalone.gateway.forward import Forwarder
+from services.standalone.gateway.interface import DOCUMENT, Interface
 from services.standalone.gateway.joined import JoinedStatus
 from services.standalone.gateway.page import render
 from services.standalone.page import POLICY
@@ -34,6 +35,9 @@ def gateway_app(fleet: Fleet, transport: httpx.AsyncBaseTransport, clock: Clock)
     async def status(request: Request) -> Response:
         return await JoinedStatus(fleet, forwarder).answer(request)
 
+    interface = Interface(fleet, forwarder)
+    app.get(DOCUMENT)(interface.document)
+    app.get("/docs")(interface.page)
     app.include_router(health_router([_health(fleet)]))
     app.router.default = forwarder
     problems.install(app)

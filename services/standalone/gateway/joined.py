@@ -1,19 +1,16 @@
 """`GET /v1/status` of the installation: the services' own answers in one, and every process."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from libs.common.process.commands import COMMANDS
 from libs.common.web.errors import AppError
 from libs.common.web.problems import response
+from services.standalone.gateway.asked import Told, ask_all, refusal
 from services.standalone.gateway.fleet import Fleet
 from services.standalone.gateway.forward import Forwarder
-
-Told = Mapping[str, Any]
 
 
 class JoinedStatus:
@@ -24,29 +21,15 @@ class JoinedStatus:
 
     async def answer(self, request: Request) -> Response:
         """What a service refuses (a credential, a parameter) is refused in its words."""
-        asked = [self._asked(request, name) for name in COMMANDS]
-        answers = dict(zip(COMMANDS, await asyncio.gather(*asked), strict=True))
-        for answer in answers.values():
-            if isinstance(answer, Response):
-                return answer
+        answers = await ask_all(self._fleet, self._forwarder, request)
+        if refused := refusal(answers):
+            return refused
         silent = {name: error for name, error in answers.items() if isinstance(error, AppError)}
-        if len(silent) == len(COMMANDS):
+        if len(silent) == len(answers):
             return response(request, next(iter(silent.values())))
         told = [answer for answer in answers.values() if isinstance(answer, dict)]
         faults = {name: [error.detail] for name, error in silent.items()}
         return JSONResponse(joined(told, faults) | {"processes": shown(self._fleet)})
-
-    async def _asked(self, request: Request, service: str) -> Told | Response | AppError:
-        try:
-            upstream = await self._forwarder.ask(request, self._fleet.apis(service))
-        except AppError as error:
-            return error
-        body = await upstream.aread()
-        if upstream.status_code != 200:
-            kind = upstream.headers.get("content-type")
-            return Response(body, upstream.status_code, media_type=kind)
-        told: Told = upstream.json()
-        return told
 
 
 def joined(told: Sequence[Told], silent: Mapping[str, Sequence[str]]) -> dict[str, Any]:

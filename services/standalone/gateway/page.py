@@ -15,7 +15,7 @@ def render(fleet: Fleet) -> str:
     warnings = {p.name: p.warned for p in fleet.processes if p.warnings}
     return page.document(
         f"<h2>Processes</h2>{page.states('process', faults)}"
-        f"{_warnings(warnings)}<h2>Where to go</h2>{page.links([], COMMANDS)}"
+        f"{_warnings(warnings)}<h2>Where to go</h2>{page.links([page.INTERFACE], COMMANDS)}"
         "<p>Operators ask <code>/v1/status</code> how far behind the log each reader is.</p>"
     )
 

@@ -102,6 +102,13 @@ def test_each_service_describes_itself(stack: Launched, name: str) -> None:
     assert document["info"]["title"] == f"Headway {name}"
 
 
+def test_all_of_them_are_described_as_one(stack: Launched) -> None:
+    url = stack.summary["url"]
+    document = ok(httpx.get(f"{url}/openapi.json", trust_env=False))
+    assert {"/v1/events", "/v1/deals", "/v1/rules", "/v1/drill/{token}"} <= document["paths"].keys()
+    assert "/openapi.json" in httpx.get(f"{url}/docs", trust_env=False).text
+
+
 def test_health_and_metrics_are_the_gateways_own(stack: Launched) -> None:
     url = stack.summary["url"]
     assert ok(httpx.get(f"{url}/readyz", trust_env=False))["status"] == "ok"

@@ -73,5 +73,6 @@ def test_the_page_escapes_what_processes_say() -> None:
     fleet.processes[1].is_not({"database": "<gone>"})
     html = render(fleet)
     assert "<td>ingest-api</td><td>ready</td>" in html
+    assert 'href="/docs"' in html
     assert "log: &lt;away&gt;" in html
     assert "database: &lt;gone&gt;" in html
