@@ -80,11 +80,13 @@ def test_the_status_joins_all_services(stack: Launched, client: httpx.Client) ->
 
 
 def test_the_page_shows_every_process(stack: Launched) -> None:
-    page = httpx.get(stack.summary["url"], trust_env=False)
-    assert page.headers["content-type"] == "text/html; charset=utf-8"
-    for part in PARTS:
-        if part != GATEWAY:
-            assert f"<td>{part.name}</td><td>ready</td>" in page.text
+    def page() -> httpx.Response:
+        return httpx.get(stack.summary["url"], trust_env=False)
+
+    rows = [f"<td>{part.name}</td><td>ready</td>" for part in PARTS if part != GATEWAY]
+    assert page().headers["content-type"] == "text/html; charset=utf-8"
+    # Workers are looked at every few seconds, so the page is not told at once that they are up.
+    until("every process is shown ready", lambda: all(row in page().text for row in rows), 30, 0.2)
     ran = {GATEWAY.name, KAFKA, *(part.name for part in PARTS)}
     assert {process["process"] for process in stack.summary["processes"]} == ran
     assert stack.processes().keys() == ran
