@@ -1,6 +1,7 @@
 """From a body to its parts, and from each part to events: one rotten part spoils no other."""
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
@@ -8,7 +9,7 @@ from libs.common.contracts import catalogue
 from libs.common.contracts.cloudevents import IncomingEvent, canonical, check
 from libs.common.contracts.errors import ContractViolation, Violation, pointer
 from libs.common.contracts.values import json_fault
-from services.ingest.domain.crm.model import Delivery, Puzzle, Translation, Unreadable
+from services.ingest.domain.crm.model import Delivery, Puzzle, Refresh, Translation, Unreadable
 from services.ingest.domain.decoding import decode
 
 
@@ -28,37 +29,45 @@ def read(delivery: Delivery) -> Any:
         raise Unreadable(violation.violations[0].detail) from None
 
 
-def gathered(
-    parts: Iterable[Any], translate: Callable[[Any], Iterable[IncomingEvent]]
-) -> Translation:
-    """The events of all parts. A part that makes none, or one that would be refused, is a puzzle;
-    what else it says enters. `translate` sees storable JSON only and may raise `Puzzling`."""
-    events: list[IncomingEvent] = []
-    puzzles: list[Puzzle] = []
-    for part in parts:
-        sound, puzzle = _translated(part, translate)
-        events += sound
-        puzzles += [] if puzzle is None else [puzzle]
-    return Translation(events, puzzles)
+def happened(name: str, given: Any, read: Callable[[Any], datetime | None]) -> datetime | None:
+    """When it happened; `None` where the source does not tell. Raises `Puzzling` where it tells
+    what is no instant."""
+    at = read(given)
+    if at is None and given not in (None, ""):
+        raise Puzzling("invalid_time", f"{name} is no instant between 1900 and 2199")
+    return at
 
 
-def _translated(
-    part: Any, translate: Callable[[Any], Iterable[IncomingEvent]]
-) -> tuple[Sequence[IncomingEvent], Puzzle | None]:
+Told = IncomingEvent | Refresh
+
+
+def gathered(parts: Iterable[Any], translate: Callable[[Any], Iterable[Told]]) -> Translation:
+    """What all parts tell. A part that makes nothing, or an event that would be refused, is a
+    puzzle; what else it says enters. `translate` sees storable JSON and may raise `Puzzling`."""
+    told = [_of(part, translate) for part in parts]
+    return Translation(
+        events=[event for one in told for event in one.events],
+        puzzles=[puzzle for one in told for puzzle in one.puzzles],
+        refreshes=[refresh for one in told for refresh in one.refreshes],
+    )
+
+
+def _of(part: Any, translate: Callable[[Any], Iterable[Told]]) -> Translation:
     try:
         _storable(part)
-        made = list(translate(part))
+        told = list(translate(part))
     except Puzzling as puzzling:
-        return (), Puzzle(puzzling.code, puzzling.detail, part)
+        return Translation(puzzles=[Puzzle(puzzling.code, puzzling.detail, part)])
     except ContractViolation as violation:
-        return (), _puzzle(violation, part)
-    sound: list[IncomingEvent] = []
-    faults: list[Violation] = []
-    for event in made:
-        found = _faults(event)
-        faults += found
-        sound += [] if found else [event]
-    return sound, _puzzle(ContractViolation(*faults), part) if faults else None
+        return Translation(puzzles=[_puzzle(violation.violations, part)])
+    refreshes = [one for one in told if isinstance(one, Refresh)]
+    judged = [(one, _faults(one)) for one in told if isinstance(one, IncomingEvent)]
+    faults = [fault for _, found in judged for fault in found]
+    return Translation(
+        events=[event for event, found in judged if not found],
+        puzzles=[_puzzle(faults, part)] if faults else [],
+        refreshes=refreshes,
+    )
 
 
 def _storable(part: Any) -> None:
@@ -83,8 +92,8 @@ def _printable(event: IncomingEvent) -> None:
             raise ContractViolation(Violation("invalid_field", f"/{name}", "must be printable"))
 
 
-def _puzzle(violation: ContractViolation, part: Any) -> Puzzle:
-    return Puzzle(violation.code, str(violation), part)
+def _puzzle(faults: Sequence[Violation], part: Any) -> Puzzle:
+    return Puzzle(faults[0].code, str(ContractViolation(*faults)), part)
 
 
 def digest(*named: Any) -> str:

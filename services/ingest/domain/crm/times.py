@@ -11,7 +11,9 @@ MS, SECOND = timedelta(milliseconds=1), timedelta(seconds=1)
 
 def epoch(value: Any, unit: timedelta) -> datetime | None:
     """A count of `unit` since 1970, as a number or its digits."""
-    if isinstance(value, bool) or not isinstance(value, int | str):
+    if isinstance(value, bool) or not isinstance(value, int | str | float):
+        return None
+    if isinstance(value, float) and not value.is_integer():
         return None
     try:
         return _bounded(_EPOCH + int(value) * unit)

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from libs.common.contracts.cloudevents import IncomingEvent
-from services.ingest.domain.crm.bodies import Puzzling, digest, gathered, read
+from services.ingest.domain.crm.bodies import Puzzling, Told, digest, gathered, happened, read
 from services.ingest.domain.crm.drafts import Draft
-from services.ingest.domain.crm.model import Connection, Delivery, Unreadable
+from services.ingest.domain.crm.model import Connection, Delivery, Refresh, Unreadable
+from services.ingest.domain.crm.times import iso
 from services.ingest.domain.examine import examine_incoming
 from services.ingest.domain.model import Candidate, Receipt, Rejection
 
@@ -17,7 +18,7 @@ NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 CONNECTION = Connection("c")
 
 
-def deleted(part: Any) -> Iterator[IncomingEvent]:
+def deleted(part: Any) -> Iterator[Told]:
     """A little connector: `{"id": …, "deals": […], "type": …}`."""
     if not isinstance(part, dict):
         raise Puzzling("not_an_object", "a part is an object")
@@ -25,6 +26,8 @@ def deleted(part: Any) -> Iterator[IncomingEvent]:
     yield from (draft.deal("deal.deleted", deal) for deal in part.get("deals", ()))
     if "type" in part:
         yield draft.skipped(part["type"], part)
+    if "again" in part:
+        yield Refresh("deal", part["again"], "gap")
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 100_000])
@@ -60,6 +63,20 @@ def test_what_a_part_says_well_enters_beside_the_puzzle() -> None:
     told = gathered([part], deleted)
     assert [event.data["deal_id"] for event in told.events] == ["a", "b"]
     assert [puzzle.raw for puzzle in told.puzzles] == [part]
+
+
+def test_records_to_be_read_are_told_in_order() -> None:
+    told = gathered([{"again": "a"}, 7, {"again": "b"}], deleted)
+    assert [refresh.record_id for refresh in told.refreshes] == ["a", "b"]
+
+
+def test_an_instant_is_told_or_not_or_puzzles() -> None:
+    assert happened("at", "2026-03-02T09:00:00Z", iso) == NOW
+    assert happened("at", None, iso) is None
+    unreadable: list[Any] = ["soon", 0, [], "9999-01-01T00:00:00Z"]
+    for given in unreadable:
+        with pytest.raises(Puzzling):
+            happened("at", given, iso)
 
 
 def test_a_digest_tells_what_it_names_apart() -> None:

@@ -90,7 +90,8 @@ def test_instants_as_text(text: object, at: datetime | None) -> None:
 def test_instants_as_counts() -> None:
     assert times.epoch(1_772_442_000_000, times.MS) == NOW
     assert times.epoch("1772442000", times.SECOND) == NOW
-    for value in (True, None, 1.5, "x", 10**30, -(10**14)):
+    assert times.epoch(1_772_442_000.0, times.SECOND) == NOW
+    for value in (True, None, 1.5, float("inf"), "x", 10**30, -(10**14)):
         assert times.epoch(value, times.MS) is None, value
 
 
