@@ -1,0 +1,96 @@
+"""Salesforce Outbound Messages: the latest state of records, without a signature."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from libs.common.contracts.cloudevents import IncomingEvent
+from services.ingest.domain.crm import salesforce
+from services.ingest.domain.crm.bodies import digest, gathered, happened
+from services.ingest.domain.crm.drafts import Draft
+from services.ingest.domain.crm.fields import ident
+from services.ingest.domain.crm.model import (
+    Connection,
+    Connector,
+    Delivery,
+    Refused,
+    Translation,
+    Unreadable,
+)
+from services.ingest.domain.crm.records import account, named
+from services.ingest.domain.crm.salesforce_soap import parse, reply
+from services.ingest.domain.crm.signing import matching, same
+from services.ingest.domain.crm.times import iso
+
+__all__ = ["CONNECTOR", "reply", "translate", "verify"]
+
+_SHORT = 15
+_CHECKS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
+
+
+def verify(delivery: Delivery, connection: Connection, _now: datetime) -> int:
+    """A secret is the id of the organization, of 15 or 18 characters; the message names it. That
+    is all there is: the network has to vouch for the rest."""
+    try:
+        given = parse(delivery.body).organization_id
+    except Unreadable as error:
+        raise Refused("signature_invalid", str(error)) from None
+    if not given:
+        raise Refused("signature_missing", "the message names no OrganizationId")
+    return matching(connection.secrets, lambda secret: _names(secret.strip(), given))
+
+
+def _names(secret: str, given: str) -> bool:
+    short = secret[:_SHORT]
+    spellings = [same(given, short), same(given, _long(short))]
+    return len(secret) in (_SHORT, _SHORT + 3) and True in spellings
+
+
+def _long(short: str) -> str:
+    """The 18 characters of an id: three more tell which of its letters are capitals."""
+    chunks = [short[at : at + 5] for at in range(0, len(short), 5)]
+    bits = (sum("A" <= char <= "Z" and 1 << at for at, char in enumerate(one)) for one in chunks)
+    return short + "".join(_CHECKS[number] for number in bits)
+
+
+def translate(delivery: Delivery, connection: Connection) -> Translation:
+    return gathered(parse(delivery.body).notifications, lambda part: _events(part, connection))
+
+
+def _events(part: Mapping[str, Any], connection: Connection) -> Iterable[IncomingEvent]:
+    kind, record = part["type"], part["record"]
+    record_id, draft = named(record, "Id"), _draft(part, connection)
+    if kind == "Opportunity":
+        return _deal(record_id, record, draft)
+    if kind == "Account":
+        return account(draft, record_id, record, salesforce.ACCOUNT)
+    return [draft.skipped(f"salesforce_outbound.{kind}", part)]
+
+
+def _draft(part: Mapping[str, Any], connection: Connection) -> Draft:
+    """What is sent again may by then tell a later state under the same id, so that the record is
+    a part of the event's."""
+    record = part["record"]
+    changed = record.get("SystemModstamp") or record.get("LastModifiedDate")
+    return Draft(
+        connection,
+        f"{named(part, 'Id')}/{digest(record)[:16]}",
+        happened("LastModifiedDate", changed, iso),
+        actor=ident(record.get("LastModifiedById")),
+    )
+
+
+def _deal(record_id: str, record: Mapping[str, Any], draft: Draft) -> Iterable[IncomingEvent]:
+    deal_id = draft.connection.deal(record_id)
+    if record.get("IsDeleted") == "true":
+        return [draft.deal("deal.deleted", deal_id)]
+    made = happened("CreatedDate", record.get("CreatedDate"), iso)
+    first = Draft(draft.connection, f"{record_id}/created", made)
+    return [
+        *([first.created(deal_id, {})] if made else []),
+        *draft.changed(deal_id, salesforce.fields(record, draft)),
+        *salesforce.outcome(deal_id, record, draft, sparse=False),
+    ]
+
+
+CONNECTOR = Connector(verify, translate, signs_time=False)
