@@ -52,6 +52,12 @@ def gathered(parts: Iterable[Any], translate: Callable[[Any], Iterable[Told]]) -
     )
 
 
+def or_skipped(told: Iterable[Told], skipped: IncomingEvent) -> Sequence[Told]:
+    """What a part tells, with `skipped` where that is no event: nothing vanishes."""
+    held = list(told)
+    return held if any(isinstance(one, IncomingEvent) for one in held) else [*held, skipped]
+
+
 def _of(part: Any, translate: Callable[[Any], Iterable[Told]]) -> Translation:
     try:
         _storable(part)
