@@ -30,15 +30,16 @@ _CODES = {
 
 
 def parse(event_type: str, data: Any, *, strict: bool) -> events.EventData | None:
-    """Model of `data` (decoded JSON or its bytes); `None` for an unknown type.
+    """Model of `data`; `None` for an unknown type.
 
+    Bytes are raw JSON, everything else is decoded already: a text is a JSON string, and no model.
     `strict` is for writers: unknown fields and oversized attributes are refused. Raises
     `ContractViolation`.
     """
     model = CATALOGUE.get(event_type)
     if model is None:
         return None
-    check = model.model_validate_json if isinstance(data, bytes | str) else model.model_validate
+    check = model.model_validate_json if isinstance(data, bytes) else model.model_validate
     try:
         parsed = check(data, extra="forbid" if strict else "ignore")
     except ValidationError as error:

@@ -104,8 +104,9 @@ async def deal_events(conn: Any, deals: Collection[DealKey]) -> dict[DealKey, li
 
 def _kept(rows: Iterable[Any]) -> Iterable[Kept]:
     for row in rows:
-        tenant_id, kind, subject, type_, source, id_, at, recorded_at, sequence, data, *rest = row
+        tenant_id, kind, subject, type_, source, id_, at, recorded_at, sequence, text, *rest = row
+        data = text.encode()
         parsed = parse(type_, data, strict=False)
         if parsed is not None:
             event = FoldEvent(subject, type_, source, id_, at, recorded_at, sequence, parsed)
-            yield Kept(tenant_id, kind, event, data.encode(), *rest)
+            yield Kept(tenant_id, kind, event, data, *rest)

@@ -132,9 +132,18 @@ def test_an_unknown_type_has_no_model() -> None:
 
 
 @pytest.mark.parametrize("event_type", sorted(CATALOGUE))
-@pytest.mark.parametrize("data", [None, [], "x", 3, b"", b"{", b"nul\x00", b"\xff", b"NaN", b"[[["])
+@pytest.mark.parametrize(
+    "data", [None, [], "x", 3, b"", b"{", b"nul\x00", b"\xff", b"NaN", b"[[[", b'"{}"']
+)
 def test_what_is_no_object_is_refused(event_type: str, data: Any) -> None:
     assert faults(event_type, data) == [("invalid_field", "/data")]
+
+
+def test_a_text_is_a_json_string_whatever_it_says() -> None:
+    """Only bytes are raw JSON: read otherwise, what one side takes the other cannot."""
+    assert faults("deal.won", '{"deal_id":"d"}') == [("invalid_field", "/data")]
+    assert faults("deal.won", b'"{\\"deal_id\\":\\"d\\"}"') == [("invalid_field", "/data")]
+    assert parse("deal.won", b'{"deal_id":"d"}', strict=True) is not None
 
 
 def test_deep_nesting_is_refused_from_bytes_too() -> None:
