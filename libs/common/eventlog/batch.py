@@ -22,7 +22,7 @@ from libs.common.db.database import Database
 from libs.common.db.positions import Fenced, Step
 from libs.common.eventlog import dead_letter
 from libs.common.eventlog.counting import count_records
-from libs.common.eventlog.dead_letter import Budget, Buried
+from libs.common.eventlog.dead_letter import Budget, Buried, Payers, payers
 from libs.common.eventlog.heartbeat import Heartbeat
 from libs.common.eventlog.loop_claims import Claims
 from libs.common.eventlog.loop_errors import blames_a_record, code_of, reason, waits
@@ -64,6 +64,7 @@ class LoopSettings:
     (`pace.py`).
     `max_wait` only bounds how long an idle loop waits before it looks around. Dead letters with
     `expected_codes` speak of the sender's data and never of our own bugs: no budget limits them.
+    Those with `content_codes` come from what a record holds: each tenant's count up to a share.
     """
 
     max_records: int = 2_000
@@ -78,6 +79,7 @@ class LoopSettings:
     dead_letters: int = 1_000
     dead_letter_window: float = 60
     expected_codes: frozenset[str] = frozenset({"conflict", "unknown_tenant"})
+    content_codes: frozenset[str] = frozenset({"undecodable", "invalid"})
 
 
 class _Repeated(Exception):
@@ -178,7 +180,7 @@ class Committer:
             await positions.advance(tx, self._schema, self._group, steps)
             buried = [poison] if poison else await self._handler.handle(tx, piece.records)
             if buried:
-                self._budget.check(self._unexpected(buried), self._clock.monotonic())
+                self._budget.check(self._payers(buried), self._clock.monotonic())
                 now = self._clock.now()
                 rows = dead_letter.rows(buried, self._group, now, piece.attempts)
                 await outbox.put(tx, self._schema, rows)
@@ -186,8 +188,9 @@ class Committer:
         faults.hit("loop.after_commit")
         return buried
 
-    def _unexpected(self, buried: Sequence[Buried]) -> int:
-        return sum(item.code not in self._settings.expected_codes for item in buried)
+    def _payers(self, buried: Sequence[Buried]) -> Payers:
+        settings = self._settings
+        return payers(buried, settings.expected_codes, settings.content_codes)
 
     async def _committed_unheard(
         self, steps: Sequence[Step], error: Exception, backoff: Backoff, stop: asyncio.Event
@@ -218,7 +221,7 @@ class Committer:
     ) -> None:
         """The transaction is committed: everything outside of it follows."""
         self._claims.advanced(steps)
-        self._budget.spend(self._unexpected(buried), self._clock.monotonic())
+        self._budget.spend(self._payers(buried), self._clock.monotonic())
         self._pace.took(len(piece.records), seconds)
         self._heartbeat.beat()
         metrics.CONSUMER_BATCH_SECONDS.labels(self._group).observe(seconds)

@@ -1,7 +1,7 @@
 """Dead letters: records that cannot be used, untouched, with the reason in `dlq.*` headers."""
 
-from collections import deque
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -10,6 +10,9 @@ from importlib.metadata import PackageNotFoundError, version
 from libs.common.contracts.topics import dlq
 from libs.common.db.outbox import OutboxRow
 from libs.common.eventlog.port import Record
+
+Payers = Counter[str | None]
+"""Dead letters by the tenant whose record's contents are at fault; `None`: it may well be us."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,25 +29,44 @@ class DeadLetterBudgetExhausted(Exception):
 
 
 class Budget:
-    """At most `limit` dead letters in any `window` seconds."""
+    """At most `limit` dead letters in any `window` seconds.
+
+    A letter names who pays. Those of `None` cost in full; each tenant's at most a tenth of the
+    limit, so that nobody's rubbish stops everybody, and what goes wrong for all tenants still does.
+    """
 
     def __init__(self, limit: int, window: float) -> None:
-        self._limit, self._window = limit, window
-        self._spent: deque[float] = deque()
+        self._limit, self._window, self._share = limit, window, max(1, limit // 10)
+        self._spent: deque[tuple[float, Payers]] = deque()
+        self._held: Payers = Counter()
 
-    def check(self, count: int, now: float) -> None:
-        """Whether `count` more are allowed at `now` (monotonic seconds); raises if they are not."""
-        while self._spent and self._spent[0] <= now - self._window:
-            self._spent.popleft()
-        if len(self._spent) + count > self._limit:
+    def check(self, payers: Payers, now: float) -> None:
+        """Whether these too are allowed at `now` (monotonic seconds); raises if they are not."""
+        while self._spent and self._spent[0][0] <= now - self._window:
+            self._held -= self._spent.popleft()[1]
+        if payers and self._cost(self._held + payers) > self._limit:
             raise DeadLetterBudgetExhausted(
                 f"more than {self._limit} dead letters within {self._window:g} s: the consumer"
                 " stops at its position; look at what is sent, then start it again"
             )
 
-    def spend(self, count: int, now: float) -> None:
+    def spend(self, payers: Payers, now: float) -> None:
         """Count what has been committed; only commits cost, attempts do not."""
-        self._spent.extend([now] * count)
+        if payers:
+            self._spent.append((now, payers))
+            self._held += payers
+
+    def _cost(self, payers: Payers) -> int:
+        return sum(n if who is None else min(n, self._share) for who, n in payers.items())
+
+
+def payers(buried: Sequence[Buried], free: Collection[str], shared: Collection[str]) -> Payers:
+    """Who pays for `buried`: codes of `free` cost nothing, those of `shared` cost their tenant."""
+    return Counter(
+        (_tenant(item.record) or None) if item.code in shared else None
+        for item in buried
+        if item.code not in free
+    )
 
 
 def rows(buried: Sequence[Buried], group: str, at: datetime, attempts: int) -> list[OutboxRow]:
@@ -69,15 +91,19 @@ def _row(item: Buried, group: str, at: datetime, attempts: int) -> OutboxRow:
     headers = record.headers + tuple(
         (name, text.encode(errors="replace")) for name, text in reason.items()
     )
-    tenant = dict(record.headers).get("ce_tenantid", b"").decode(errors="replace")
     return OutboxRow(
-        tenant_id=tenant.replace("\0", "") or "_unknown",
+        tenant_id=_tenant(record) or "_unknown",
         topic=dlq(record.topic),
         key=record.key,
         value=record.value,
         headers=headers,
         partition=record.partition,
     )
+
+
+def _tenant(record: Record) -> str:
+    told = dict(record.headers).get("ce_tenantid", b"").decode(errors="replace")
+    return told.replace("\0", "")
 
 
 @cache

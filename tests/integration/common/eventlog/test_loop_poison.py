@@ -109,7 +109,10 @@ async def test_too_much_poison_stops_the_loop_at_its_position(rig: Rig) -> None:
 
 
 async def test_the_budget_also_holds_for_what_the_handler_buries(rig: Rig) -> None:
-    rig.handler.misbehave = bury_bad
+    async def bury_as_bug(_: AsyncConnection, records: Sequence[Record]) -> Sequence[Buried]:
+        return [Buried(r, "bug", "ours") for r in records if name_of(r).startswith("bad")]
+
+    rig.handler.misbehave = bury_as_bug
     await rig.send("a", "bad1", "bad2")
     with pytest.raises(DeadLetterBudgetExhausted):
         async with rig.running(rig.loop(dead_letters=1)) as task:
@@ -127,6 +130,15 @@ async def test_a_senders_own_contradictions_cannot_stop_everybody(rig: Rig) -> N
     async with rig.running(rig.loop(dead_letters=1)):
         await rig.until_kept("end")
     assert len(await rig.dead()) == len(NAMES)
+
+
+async def test_one_tenants_rubbish_cannot_stop_everybody(rig: Rig) -> None:
+    """Should the door ever take what the consumer cannot read: that is one tenant's trouble."""
+    rig.handler.misbehave = bury_bad
+    await rig.send(*(f"bad{n}" for n in range(60)), "end")
+    async with rig.running(rig.loop(dead_letters=10, max_records=7)):
+        await rig.until_kept("end")
+    assert len(await rig.dead()) == 60
 
 
 async def test_a_failed_attempt_costs_no_budget(rig: Rig) -> None:
