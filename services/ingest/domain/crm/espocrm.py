@@ -3,7 +3,7 @@
 import base64
 import binascii
 import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -80,13 +80,14 @@ def _events(part: Any, event: str, connection: Connection) -> Iterable[Told]:
         raise Puzzling("invalid_event", "a record of EspoCRM is an object")
     entity, action, *_ = [*event.split("."), "", ""]
     draft = _draft(part, event, action, connection)
+    made: Sequence[Told] = ()
     if entity in ("Opportunity", ""):
-        return _deal(action, part, draft)
-    if entity == "Account" and action in ("create", *_CHANGED):
-        return account(draft, named(part, "id"), part, _ACCOUNT)
-    if entity in espocrm_activities.KINDS and action in ("create", *_CHANGED):
-        return espocrm_activities.events(entity, action, part, draft)
-    return [draft.skipped(f"espocrm.{event}", part)]
+        made = _deal(action, part, draft)
+    elif entity == "Account" and action in ("create", *_CHANGED):
+        made = account(draft, named(part, "id"), part, _ACCOUNT)
+    elif entity in espocrm_activities.KINDS and action in ("create", *_CHANGED):
+        made = espocrm_activities.events(entity, action, part, draft)
+    return made or [draft.skipped(f"espocrm.{event or 'Opportunity'}", part)]
 
 
 def _draft(part: Mapping[str, Any], event: str, action: str, connection: Connection) -> Draft:
@@ -101,7 +102,7 @@ def _draft(part: Mapping[str, Any], event: str, action: str, connection: Connect
     )
 
 
-def _deal(action: str, part: Mapping[str, Any], draft: Draft) -> Iterable[IncomingEvent]:
+def _deal(action: str, part: Mapping[str, Any], draft: Draft) -> Sequence[IncomingEvent]:
     record_id = named(part, "id")
     deal_id = draft.connection.deal(record_id)
     fields = changes(part, _TABLE, draft.connection)
@@ -112,11 +113,11 @@ def _deal(action: str, part: Mapping[str, Any], draft: Draft) -> Iterable[Incomi
     if action in _CHANGED:
         return draft.changed(deal_id, fields)
     if action:
-        return [draft.skipped(f"espocrm.Opportunity.{action}", part)]
+        return []
     return [*_creation(record_id, part, draft), *draft.changed(deal_id, fields)]
 
 
-def _creation(record_id: str, part: Mapping[str, Any], draft: Draft) -> Iterable[IncomingEvent]:
+def _creation(record_id: str, part: Mapping[str, Any], draft: Draft) -> Sequence[IncomingEvent]:
     """The same event from each delivery that tells when its record was made: taken once."""
     made = happened("createdAt", part.get("createdAt"), iso)
     first = Draft(draft.connection, digest("created", record_id), made)

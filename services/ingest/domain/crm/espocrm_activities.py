@@ -1,6 +1,6 @@
 """EspoCRM's calls, meetings and tasks."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from services.ingest.domain.crm.bodies import Told, happened
@@ -17,15 +17,13 @@ _TELLING = ("status", "dateStart", "dateEnd")
 _DIRECTIONS = {"Outbound": "outbound", "Inbound": "inbound"}
 
 
-def events(entity: str, action: str, part: Mapping[str, Any], draft: Draft) -> Iterable[Told]:
+def events(entity: str, action: str, part: Mapping[str, Any], draft: Draft) -> Sequence[Told]:
     """An update names what the activity belongs to only if that changed: else it has to be read."""
     record_id, subject = named(part, "id"), _subject(part, draft)
     if subject and "status" in part:
         data = {"activity_id": record_id, "kind": KINDS[entity], **subject, **_told(entity, part)}
         return [draft.event(_type(action, part.get("status")), data)]
-    if action == "create":
-        return [draft.skipped(f"espocrm.{entity}.create", part)]
-    if any(name in part for name in _TELLING):
+    if action != "create" and any(name in part for name in _TELLING):
         return [Refresh(entity, record_id, "partial")]
     return []
 

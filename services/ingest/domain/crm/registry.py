@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 
 from services.ingest.domain.crm import (
+    close,
     espocrm,
+    hubspot,
+    pipedrive,
     salesforce_cdc,
     salesforce_outbound,
     standard_webhooks,
@@ -13,6 +16,9 @@ from services.ingest.domain.crm import (
 from services.ingest.domain.crm.model import Connector, Kind
 
 CONNECTORS: Mapping[Kind, Connector] = {
+    "hubspot": hubspot.CONNECTOR,
+    "pipedrive": pipedrive.CONNECTOR,
+    "close": close.CONNECTOR,
     "zoho": zoho.CONNECTOR,
     "salesforce_cdc": salesforce_cdc.CONNECTOR,
     "salesforce_outbound": salesforce_outbound.CONNECTOR,

@@ -74,7 +74,7 @@ def _told(part: Any, connection: Connection) -> Iterable[Told]:
     draft = _draft(part, header, record_id, connection)
     carried = {name: value for name, value in part.items() if name not in _ABOUT}
     made = told(entity, kind, record_id, header, carried, draft)
-    return [draft.skipped(f"salesforce_cdc.{entity}.{kind}", part)] if made is None else made
+    return made or [draft.skipped(f"salesforce_cdc.{entity}.{kind}", part)]
 
 
 def _draft(

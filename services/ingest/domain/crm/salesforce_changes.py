@@ -1,6 +1,6 @@
 """What a change of one record in Salesforce means."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from libs.common.contracts.cloudevents import IncomingEvent
@@ -22,12 +22,12 @@ def told(
     header: Mapping[str, Any],
     carried: Mapping[str, Any],
     draft: Draft,
-) -> Iterable[Told] | None:
-    """Events, and the record where it has yet to be read; `None` for what is of no use."""
+) -> Sequence[Told]:
+    """Events, and the record where it has yet to be read; nothing for what is of no use."""
     if entity == "Opportunity" and kind == "DELETE":
         return [draft.deal("deal.deleted", draft.connection.deal(record_id))]
     if entity not in READ or kind not in (*_WHOLE, "UPDATE"):
-        return None
+        return []
     fields = (of_update if kind == "UPDATE" else of_record)(header, carried)
     if entity in salesforce.ACTIVITIES:
         return _activity(entity, kind, record_id, fields, draft)
@@ -56,7 +56,7 @@ def _deal(kind: str, record_id: str, fields: Fields, draft: Draft) -> list[Incom
 
 def _activity(
     entity: str, kind: str, record_id: str, fields: Fields, draft: Draft
-) -> Iterable[Told] | None:
+) -> Sequence[Told]:
     """A change names what an activity is about only if that changed: else it has to be read."""
     values, new = fields.values, kind == "CREATE"
     if new or any(name in values for name in salesforce.TELLING):
@@ -64,7 +64,7 @@ def _activity(
         if event is not None:
             return [event]
     if new:
-        return None
+        return []
     relevant = fields.unread(salesforce.TELLING) or any(
         name in values for name in (*salesforce.TELLING, *salesforce.ABOUT)
     )

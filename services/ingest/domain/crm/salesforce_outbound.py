@@ -1,6 +1,6 @@
 """Salesforce Outbound Messages: the latest state of records, without a signature."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -60,11 +60,12 @@ def translate(delivery: Delivery, connection: Connection) -> Translation:
 def _events(part: Mapping[str, Any], connection: Connection) -> Iterable[IncomingEvent]:
     kind, record = part["type"], part["record"]
     record_id, draft = named(record, "Id"), _draft(part, connection)
+    made: Sequence[IncomingEvent] = ()
     if kind == "Opportunity":
-        return _deal(record_id, record, draft)
-    if kind == "Account":
-        return account(draft, record_id, record, salesforce.ACCOUNT)
-    return [draft.skipped(f"salesforce_outbound.{kind}", part)]
+        made = _deal(record_id, record, draft)
+    elif kind == "Account":
+        made = account(draft, record_id, record, salesforce.ACCOUNT)
+    return made or [draft.skipped(f"salesforce_outbound.{kind}", part)]
 
 
 def _draft(part: Mapping[str, Any], connection: Connection) -> Draft:
@@ -80,7 +81,7 @@ def _draft(part: Mapping[str, Any], connection: Connection) -> Draft:
     )
 
 
-def _deal(record_id: str, record: Mapping[str, Any], draft: Draft) -> Iterable[IncomingEvent]:
+def _deal(record_id: str, record: Mapping[str, Any], draft: Draft) -> Sequence[IncomingEvent]:
     deal_id = draft.connection.deal(record_id)
     if record.get("IsDeleted") == "true":
         return [draft.deal("deal.deleted", deal_id)]

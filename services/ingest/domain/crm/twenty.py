@@ -1,7 +1,7 @@
 """Twenty: one record a delivery, whole, with the names of what changed."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -57,11 +57,12 @@ def _events(part: Mapping[str, Any], connection: Connection) -> Iterable[Incomin
         raise Puzzling("invalid_event", "eventName and record are missing")
     entity, _, action = event.partition(".")
     draft = _draft(part, event, record, connection)
+    made: Sequence[IncomingEvent] = ()
     if entity == "opportunity":
-        return _deal(action, part, record, draft)
-    if entity == "company" and action in ("created", "updated", "restored"):
-        return account(draft, named(record, "id"), _changed(part, record), _COMPANY)
-    return [draft.skipped(f"twenty.{event}", part)]
+        made = _deal(action, part, record, draft)
+    elif entity == "company" and action in ("created", "updated", "restored"):
+        made = account(draft, named(record, "id"), _changed(part, record), _COMPANY)
+    return made or [draft.skipped(f"twenty.{event}", part)]
 
 
 def _draft(
@@ -74,16 +75,14 @@ def _draft(
 
 def _deal(
     action: str, part: Mapping[str, Any], record: Mapping[str, Any], draft: Draft
-) -> Iterable[IncomingEvent]:
+) -> Sequence[IncomingEvent]:
     deal_id = draft.connection.deal(named(record, "id"))
     if action in _ENDS:
         return [draft.deal(_ENDS[action], deal_id)]
     fields = changes(_flat(_changed(part, record)), _TABLE, draft.connection)
     if action == "created":
         return [draft.created(deal_id, fields)]
-    if action == "updated":
-        return draft.changed(deal_id, fields)
-    return [draft.skipped(f"twenty.opportunity.{action}", part)]
+    return draft.changed(deal_id, fields) if action == "updated" else []
 
 
 def _changed(part: Mapping[str, Any], record: Mapping[str, Any]) -> Mapping[str, Any]:

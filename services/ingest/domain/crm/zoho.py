@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -89,11 +89,12 @@ def _told(part: Mapping[str, Any], connection: Connection) -> Iterable[Told]:
         raise Puzzling("invalid_event", "module and operation are missing")
     record_id = named({"ids": part["ids"][0]}, "ids")
     draft = _draft(part, record_id, connection)
+    made: Sequence[Told] = ()
     if module == "Deals" and operation in ("insert", "update", "delete"):
-        return _deal(operation, record_id, part, draft)
-    if module == "Accounts" and operation in ("insert", "update"):
-        return _account(record_id, part, draft)
-    return [draft.skipped(f"zoho.{module}.{operation}", part)]
+        made = _deal(operation, record_id, part, draft)
+    elif module == "Accounts" and operation in ("insert", "update"):
+        made = _account(record_id, part, draft)
+    return made or [draft.skipped(f"zoho.{module}.{operation}", part)]
 
 
 def _draft(part: Mapping[str, Any], record_id: str, connection: Connection) -> Draft:
@@ -102,7 +103,7 @@ def _draft(part: Mapping[str, Any], record_id: str, connection: Connection) -> D
     return Draft(connection, None if at is None else digest(*names, record_id), at)
 
 
-def _deal(operation: str, record_id: str, part: Mapping[str, Any], draft: Draft) -> Iterable[Told]:
+def _deal(operation: str, record_id: str, part: Mapping[str, Any], draft: Draft) -> Sequence[Told]:
     deal_id = draft.connection.deal(record_id)
     if operation == "delete":
         return [draft.deal("deal.deleted", deal_id)]
@@ -117,7 +118,7 @@ def _deal(operation: str, record_id: str, part: Mapping[str, Any], draft: Draft)
     return [*events, *_unread("Deals", record_id, values, _named(part, record_id), mapped)]
 
 
-def _account(record_id: str, part: Mapping[str, Any], draft: Draft) -> Iterable[Told]:
+def _account(record_id: str, part: Mapping[str, Any], draft: Draft) -> Sequence[Told]:
     values = _values(part, record_id)
     events = account(draft, record_id, values, _ACCOUNT)
     return [*events, *_unread("Accounts", record_id, values, _named(part, record_id), _ACCOUNT)]

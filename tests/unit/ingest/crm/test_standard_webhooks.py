@@ -232,6 +232,7 @@ SAMPLE = body(
 )
 
 
+@proofs.RUBBISH
 @given(proofs.spoiled(SAMPLE) | proofs.JSON)
 def test_rubbish_never_raises(told: Any) -> None:
     proofs.sound(CONNECTOR, told, MAPPED, **HEAD)

@@ -1,0 +1,236 @@
+"""EspoCRM: two headers that prove, lists of records, what happened in the URL."""
+
+import base64
+import binascii
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from services.ingest.domain.crm.espocrm import CONNECTOR
+from services.ingest.domain.crm.model import Connection, Delivery, Refresh, Translation, Unreadable
+from tests.unit.ingest.crm import proofs
+from tests.unit.ingest.crm.proofs import CONNECTION, NOW, refusal, translated
+
+BODY = b'[{"a":1}]'
+NEWER = (
+    "d2ViaG9vay0xOjE1ZmU4NTM4ODI1NTZiYmFlN2IwNmRiYzRkYzJjZGQ5M2VmNWRhMzkxY2M3NGFkOTZmMmJiN2VkYzc2"
+    "YjkzNzE="
+)
+OLDER = "d2ViaG9vay0xOhX+hTiCVWu657BtvE3Czdk+9do5HMdK2W8rt+3Ha5Nx"
+PROVEN = [Delivery(BODY, {"signature": NEWER}), Delivery(BODY, {"x-signature": OLDER})]
+MAPPED = Connection(
+    "c", id_prefix="e-", stage_map={"Proposal": "offer"}, field_map={"cSeats": "attributes.seats"}
+)
+RECORD = {
+    "id": "op-1", "name": "Nine presses", "stage": "Prospecting", "amount": 12000.5,
+    "amountCurrency": "EUR", "closeDate": "2026-06-30", "accountId": "a-1", "assignedUserId": "u-1",
+    "leadSource": "Fair", "cSeats": 3, "probability": 10, "createdAt": "2026-03-02 09:00:00",
+    "modifiedAt": "2026-03-02 09:00:00", "modifiedById": "u-2",
+}  # fmt: skip
+FIELDS = {
+    "name": "Nine presses", "stage_id": "Prospecting", "amount": "12000.5", "currency": "EUR",
+    "expected_close_date": "2026-06-30", "account_id": "a-1", "owner_id": "u-1", "source": "Fair",
+}  # fmt: skip
+
+
+def told(event: str | None, *records: Any, of: Connection = MAPPED) -> Translation:
+    query = {} if event is None else {"event": event}
+    return translated(CONNECTOR, list(records), of, query=query)
+
+
+def change(at: str = "2026-03-03 09:00:00", **fields: Any) -> dict[str, Any]:
+    return {"id": "op-1", "modifiedAt": at, "modifiedById": "u-2", **fields}
+
+
+@pytest.mark.parametrize("delivery", PROVEN)
+def test_both_headers_prove_by_either_secret(delivery: Delivery) -> None:
+    assert CONNECTOR.verify(delivery, Connection("c", ("s3cret", "old")), NOW) == 0
+    assert CONNECTOR.verify(delivery, Connection("c", ("new", "s3cret")), NOW) == 1
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({}, "signature_missing"),
+        ({"signature": ""}, "signature_missing"),
+        ({"signature": "***"}, "signature_invalid"),
+        ({"signature": OLDER}, "signature_invalid"),
+        ({"x-signature": NEWER}, "signature_invalid"),
+        ({"signature": OLDER, "x-signature": OLDER}, "signature_invalid"),
+        ({"signature": base64.b64encode(b"webhook-1:").decode()}, "signature_invalid"),
+    ],
+)
+def test_what_proves_nothing_is_refused(headers: dict[str, str], code: str) -> None:
+    assert refusal(CONNECTOR, Delivery(BODY, headers), CONNECTION) == code
+
+
+@pytest.mark.parametrize("delivery", PROVEN)
+def test_no_mutant_is_proven(delivery: Delivery) -> None:
+    """But for the webhook's id, which its sender does not sign."""
+    ((name, text),) = delivery.headers.items()
+    same = 0
+    for mutant in proofs.mutants(delivery, name):
+        if mutant.body == BODY and _proof(mutant.headers[name]) == _proof(text):
+            same += 1
+        else:
+            refusal(CONNECTOR, mutant, CONNECTION)
+    assert same < proofs.MUTANTS / 5
+
+
+def _proof(text: str) -> bytes | None:
+    try:
+        decoded = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return decoded.partition(b":")[2] if base64.b64encode(decoded).decode() == text else None
+
+
+def test_a_created_record() -> None:
+    (event,) = told("Opportunity.create", RECORD).events
+    assert (event.type, event.time) == ("deal.created", NOW)
+    assert event.data == {"deal_id": "e-op-1", **FIELDS, "attributes": {"seats": 3}}
+
+
+@pytest.mark.parametrize(
+    ("event", "record", "expected"),
+    [
+        (
+            "Opportunity.update",
+            change(stage="Proposal", amount="7"),
+            [
+                ("deal.stage_changed", {"stage_id": "offer"}),
+                ("deal.updated", {"changes": {"amount": "7"}}),
+            ],
+        ),
+        (
+            "Opportunity.fieldUpdate.stage",
+            change(stage="Lost"),
+            [("deal.stage_changed", {"stage_id": "Lost"})],
+        ),
+        (
+            "Opportunity.update",
+            change(amount=None, name=""),
+            [("deal.updated", {"changes": {"amount": None, "name": None}})],
+        ),
+        ("Opportunity.delete", change(), [("deal.deleted", {})]),
+        (None, change(deleted=True), [("deal.deleted", {})]),
+        (None, change(amount=1), [("deal.updated", {"changes": {"amount": "1"}})]),
+    ],
+)
+def test_what_happened_to_a_deal(event: str | None, record: Any, expected: list[Any]) -> None:
+    events = told(event, record).events
+    by = {"deal_id": "e-op-1", "actor_id": "u-2"}
+    assert [(one.type, one.data) for one in events] == [
+        (kind, by | data) for kind, data in expected
+    ]
+
+
+@pytest.mark.parametrize(
+    ("event", "record", "type_"),
+    [
+        ("Opportunity.update", change(probability=7), "espocrm.Opportunity.update"),
+        ("Opportunity.follow", change(), "espocrm.Opportunity.follow"),
+        ("Contact.create", {"id": "c"}, "espocrm.Contact.create"),
+        ("Account.delete", {"id": "a"}, "espocrm.Account.delete"),
+        ("Account.update", {"id": "a", "name": "Acme"}, "account.upserted"),
+        ("Call.create", {"id": "k", "status": "Held"}, "espocrm.Call.create"),
+    ],
+)
+def test_what_else_is_told(event: str, record: Any, type_: str) -> None:
+    assert [one.type for one in told(event, record).events] == [type_]
+
+
+CALL = {
+    "id": "k", "status": "Planned", "dateStart": "2026-03-04 09:00:00", "direction": "Outbound",
+    "assignedUserId": "u-1", "parentType": "Opportunity", "parentId": "op-1", "accountId": "a-1",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("event", "record", "type_", "about"),
+    [
+        ("Call.create", CALL, "activity.scheduled", {"deal_id": "e-op-1"}),
+        ("Call.create", CALL | {"status": "Held"}, "activity.logged", {"deal_id": "e-op-1"}),
+        ("Call.update", CALL | {"status": "Held"}, "activity.completed", {"deal_id": "e-op-1"}),
+        ("Call.update", CALL | {"status": "Not Held"}, "activity.cancelled", {"deal_id": "e-op-1"}),
+        ("Call.create", CALL | {"parentType": "Lead"}, "activity.scheduled", {"lead_id": "op-1"}),
+        ("Call.create", CALL | {"parentType": None}, "activity.scheduled", {"account_id": "a-1"}),
+    ],
+)
+def test_activities(event: str, record: Any, type_: str, about: Any) -> None:
+    (one,) = told(event, record).events
+    assert one.type == type_
+    assert one.data == {
+        "activity_id": "k", "kind": "call", "actor_id": "u-1", "direction": "outbound",
+        "scheduled_for": "2026-03-04T09:00:00+00:00", **about,
+    }  # fmt: skip
+
+
+def test_an_activity_that_changed_without_its_subject_is_to_be_read() -> None:
+    translation = told("Call.update", {"id": "k", "status": "Held"})
+    assert translation.refreshes == [Refresh("Call", "k", "partial")]
+    assert (translation.events, translation.puzzles) == ([], [])
+
+
+def test_a_record_of_which_nobody_tells_whether_it_is_new() -> None:
+    created, moved, updated = told(None, RECORD).events
+    assert (created.type, created.data) == ("deal.created", {"deal_id": "e-op-1"})
+    assert (moved.type, updated.type) == ("deal.stage_changed", "deal.updated")
+    again = told(None, RECORD | {"stage": "Proposal", "modifiedAt": "2026-03-04 09:00:00"}).events
+    assert again[0] == created
+    assert again[1].id != moved.id
+
+
+def test_the_url_that_the_connection_names_comes_first() -> None:
+    fixed = replace(MAPPED, public_url="https://x.example/v1/webhooks/c?event=Opportunity.create")
+    (event,) = told("Opportunity.delete", RECORD, of=fixed).events
+    assert event.type == "deal.created"
+    for url in ("https://x.example/v1/webhooks/c", "http://[", ""):
+        (event,) = told("Opportunity.delete", RECORD, of=replace(MAPPED, public_url=url)).events
+        assert event.type == "deal.deleted"
+
+
+def test_ids_tell_two_changes_of_one_second_apart() -> None:
+    first, second = told("Opportunity.update", change(amount=1), change(amount=2)).events
+    (again,) = told("Opportunity.update", change(amount=1)).events
+    assert first.id != second.id
+    assert first == again
+
+
+@pytest.mark.parametrize("rotten", [7, None, {}, {"id": []}, change(at="x"), change(amount=[])])
+def test_a_rotten_record_spoils_no_other(rotten: Any) -> None:
+    translation = told("Opportunity.update", change(amount=1), rotten, change(stage="x"))
+    assert [one.type for one in translation.events] == ["deal.updated", "deal.stage_changed"]
+    assert [one.raw for one in translation.puzzles] == [rotten]
+
+
+def test_what_is_no_list_is_unreadable() -> None:
+    for content in (b"", b"{}", b"[" * 100_000):
+        with pytest.raises(Unreadable):
+            translated(CONNECTOR, content)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_life_in_any_order(named: bool) -> None:
+    life = [
+        ("create", RECORD | {"stage": "new"}),
+        ("update", change(amount=5)),
+        ("fieldUpdate.stage", change("2026-03-04 09:00:00", stage="Proposal")),
+        ("delete", change("2026-03-05 09:00:00", deleted=True)),
+    ]
+    deal = proofs.same_in_any_order(
+        [told(f"Opportunity.{kind}" if named else None, record) for kind, record in life]
+    )
+    assert deal.state is not None
+    facts = deal.state.facts
+    assert (facts.status, facts.stage_id, str(facts.amount)) == ("deleted", "offer", "5")
+    assert facts.created_at == NOW
+
+
+@proofs.RUBBISH
+@given(proofs.spoiled([RECORD, CALL, change(stage="x")]) | proofs.JSON)
+def test_rubbish_never_raises(rubbish: Any) -> None:
+    for event in ("Opportunity.create", "Opportunity.update", "Call.update", "Account.create", ""):
+        proofs.sound(CONNECTOR, rubbish, MAPPED, query={"event": event})
