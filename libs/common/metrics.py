@@ -50,6 +50,15 @@ INGEST_EVENT_AGE = Histogram(
 INGEST_WAITING = OwnGauge(
     "headway_ingest_waiting_events", "Events that wait while others are being appended."
 )
+SPOOL_EVENTS = OwnGauge("headway_spool_events", "Accepted events that wait for the log on disk.")
+SPOOL_BYTES = OwnGauge("headway_spool_bytes", "What the spool's files hold.")
+SPOOL_OLDEST_SECONDS = OwnGauge(
+    "headway_spool_oldest_age_seconds", "How long the oldest spooled event has waited."
+)
+SPOOL_DRAINED = Counter("headway_spool_drained_total", "Spooled events that the log has taken.")
+SPOOL_DAMAGED = Counter(
+    "headway_spool_damaged_total", "Stretches of the spool that no event could be read from."
+)
 INGEST_INDEX_FAILURES = Counter(
     "headway_ingest_index_failures_total",
     "Events appended whose entry in the acceptance index could not be written.",

@@ -14,8 +14,13 @@ from services.ingest.adapters.imports import SqlClaims
 from services.ingest.adapters.processes import Heartbeat
 from services.ingest.adapters.reads import Reads
 from services.ingest.adapters.sandboxes import SqlSandboxes
+from services.ingest.adapters.spool.files import SpoolLimits
+from services.ingest.adapters.spool.stores import SpoolFolders
 from services.ingest.app.accept import Acceptor
+from services.ingest.app.draining import Drainer
 from services.ingest.app.run_import import ImportRunner
+from services.ingest.app.spool import Spool
+from services.ingest.app.spools import Spools
 from services.ingest.app.status import StatusReader
 from services.ingest.app.unappended import Unappended
 from services.ingest.entrypoints import directory, events, imports, later
@@ -40,12 +45,25 @@ class _Wiring:
         self._exports = Database(url, "headway_ingest_api", pool_size=2, statement_timeout=60)
         self._worker = Database(url, "headway_ingest_worker", statement_timeout=30)
         self._unappended = Unappended()
+        self._index = SqlIndex(self._worker)
+        self._spools = self._spooling()
         self._acceptor = Acceptor(
-            resources.log, SqlIndex(self._worker), resources.clock, self._unappended, settings
+            resources.log, self._index, resources.clock, self._unappended, self._spools, settings
         )
         self._heartbeat = Heartbeat(
-            self._worker, resources.process_id, self._unappended.oldest, settings
-        )
+            self._worker, resources.process_id, self._unappended.oldest, self._spools,
+            resources.clock, settings,
+        )  # fmt: skip
+
+    def _spooling(self) -> Spools:
+        resources, settings = self._resources, self._settings
+        limits = SpoolLimits(settings.spool_max_bytes, settings.spool_segment_bytes)
+        folders = SpoolFolders(resources.settings.data_dir / "spool", limits)
+
+        def drainer(spool: Spool) -> Drainer:
+            return Drainer(spool, resources.log, self._index, resources.clock, settings)
+
+        return Spools(folders, drainer, resources.clock, settings)
 
     def service(self) -> Service:
         state = self._state()
@@ -54,8 +72,11 @@ class _Wiring:
             state=state,
             routers=(events.router, imports.router, directory.router, later.router),
             workers=(state.imports,),
-            readiness={"log": log_check(self._resources.log, made=True)},
-            warnings={"database": database_check(self._api)},
+            readiness={"spool": self._spool_check},
+            warnings={
+                "log": log_check(self._resources.log, made=True),
+                "database": database_check(self._api),
+            },
             start=self._start,
             stop=self._stop,
         )
@@ -88,7 +109,11 @@ class _Wiring:
 
     async def _start(self) -> None:
         await self._create_topic()
+        await self._spools.open()
         await self._heartbeat.start()
+
+    async def _spool_check(self) -> str | None:
+        return self._spools.own.refuses()
 
     async def _create_topic(self) -> None:
         """Make the topic where it is missing; a log that is away now is met again at an append."""
@@ -101,6 +126,7 @@ class _Wiring:
 
     async def _stop(self) -> None:
         await self._acceptor.close(_STOP_SECONDS)
+        await self._spools.close(_STOP_SECONDS)
         await self._heartbeat.stop()
         for database in (self._api, self._exports, self._worker):
             await database.close()

@@ -10,9 +10,21 @@ class IngestSettings:
     """Seconds unless the name says otherwise."""
 
     append_deadline: float = 1.5
-    """How long a request waits for the log before it answers 503."""
+    """How long a request waits for the log before it takes the spool."""
     append_limit: float = 10.0
     """After this an append of the log is given up, so that the next group may try."""
+    spool_deadline: float = 1.0
+    """How long a request waits for the spool; with the log's and the index' deadlines 4 s."""
+    spool_max_bytes: int = 1024 * MIB
+    spool_segment_bytes: int = 64 * MIB
+    spool_max_age: float = 86_400.0
+    """Once events have waited for so long, new ones are refused: something has to be mended."""
+    spool_sample: int = 100
+    """One key in so many goes through the spool although the log is well; 0 for none."""
+    spool_look: float = 30.0
+    """How often a process looks for spools that processes which are gone have left."""
+    drain_first_pause: float = 0.1
+    drain_longest_pause: float = 2.0
     lookup_deadline: float = 0.5
     index_deadline: float = 1.0
     index_pause: float = 1.0

@@ -38,7 +38,9 @@ _WRITE = text("""
         CAST(:hashes AS bytea[]), CAST(:types AS text[]), CAST(:recorded AS timestamptz[]),
         CAST(:partitions AS int[]), CAST(:offsets AS bigint[]))
         AS r (tenant_id, source, event_id, body_hash, type, recorded_at, partition, position)
-    ON CONFLICT DO NOTHING
+    ON CONFLICT (tenant_id, source, event_id) DO UPDATE
+    SET partition = excluded.partition, "offset" = excluded."offset"
+    WHERE acceptance."offset" IS NULL AND acceptance.body_hash = excluded.body_hash
 """)
 _KEEP = text("""
     INSERT INTO ingest.dead_letters (tenant_id, dead_letter_id, source, event_id, code, detail,
@@ -48,6 +50,7 @@ _KEEP = text("""
     ON CONFLICT DO NOTHING
 """)
 _CONFLICT = "another body came first under this id"
+REFUSED = "refused_by_log"
 
 
 class SqlIndex:
@@ -67,6 +70,10 @@ class SqlIndex:
     async def keep_conflicts(self, conflicts: Sequence[Candidate], at: datetime) -> None:
         async with worker_transaction(self._database) as tx:
             await keep_conflicts(tx, conflicts, at)
+
+    async def keep_refused(self, refused: Candidate, at: datetime, detail: str) -> None:
+        async with worker_transaction(self._database) as tx:
+            await tx.execute(_KEEP, _dead_letter(refused, at, REFUSED, detail))
 
 
 async def known(tx: AsyncConnection, keys: Sequence[EventKey]) -> Mapping[EventKey, bytes]:
@@ -97,7 +104,8 @@ async def write(tx: AsyncConnection, appended: Sequence[Appended]) -> None:
 async def keep_conflicts(tx: AsyncConnection, conflicts: Sequence[Candidate], at: datetime) -> None:
     """Keep colliding events whole; the id follows from the content, so repeats are kept once."""
     if conflicts:
-        await tx.execute(_KEEP, [_dead_letter(candidate, at) for candidate in conflicts])
+        letters = [_dead_letter(candidate, at, CONFLICT, _CONFLICT) for candidate in conflicts]
+        await tx.execute(_KEEP, letters)
 
 
 def _key_columns(keys: Sequence[EventKey]) -> dict[str, Any]:
@@ -105,15 +113,15 @@ def _key_columns(keys: Sequence[EventKey]) -> dict[str, Any]:
     return {"tenants": tenants, "sources": sources, "ids": ids}
 
 
-def _dead_letter(candidate: Candidate, at: datetime) -> dict[str, Any]:
+def _dead_letter(candidate: Candidate, at: datetime, code: str, detail: str) -> dict[str, Any]:
     envelope, headers = candidate.envelope, to_headers(candidate.envelope)
     return {
         "tenant_id": envelope.tenant_id,
-        "dead_letter_id": uuid5(CONFLICT, *candidate.key, candidate.body_hash.hex()),
+        "dead_letter_id": uuid5(code, *candidate.key, candidate.body_hash.hex()),
         "source": envelope.source,
         "event_id": envelope.id,
-        "code": CONFLICT,
-        "detail": _CONFLICT,
+        "code": code,
+        "detail": detail,
         "names": [name for name, _ in headers],
         "contents": [content for _, content in headers],
         "body": envelope.data,

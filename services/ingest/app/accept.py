@@ -8,11 +8,11 @@ import structlog
 
 from libs.common import faults, metrics
 from libs.common.clock import Clock
-from libs.common.contracts.envelope import to_headers
-from libs.common.contracts.topics import CRM_EVENTS
-from libs.common.eventlog.port import EventLog, LogUnavailable, NewRecord
+from libs.common.eventlog.port import EventLog, LogUnavailable, UnknownTopic
+from services.ingest.app.appending import append_all
 from services.ingest.app.grouped import Grouped, Overloaded
 from services.ingest.app.ports import Appended, Index, IndexUnavailable
+from services.ingest.app.spools import Spools
 from services.ingest.app.unappended import Unappended
 from services.ingest.domain.decide import decide
 from services.ingest.domain.model import Candidate, Decision, EventKey, Examined, Receipt
@@ -21,12 +21,6 @@ from services.ingest.settings import IngestSettings
 T = TypeVar("T")
 R = TypeVar("R")
 _log = structlog.get_logger(__name__)
-
-
-def record_of(candidate: Candidate) -> NewRecord:
-    """The record that carries an accepted event: attributes in headers, data as the value."""
-    envelope = candidate.envelope
-    return NewRecord(candidate.log_key, envelope.data, to_headers(envelope))
 
 
 class Acceptor:
@@ -42,17 +36,18 @@ class Acceptor:
         index: Index,
         clock: Clock,
         unappended: Unappended,
+        spools: Spools,
         settings: IngestSettings,
     ) -> None:
         self._log, self._index, self._clock = log, index, clock
-        self._unappended, self._settings = unappended, settings
+        self._unappended, self._spools, self._settings = unappended, spools, settings
         self._index_rests_until = float("-inf")
         self._lookups = self._group(self._look_up, settings.lookup_deadline)
         self._appends = self._group(self._append_records, settings.append_limit)
         self._writes = self._group(self._write_index, settings.index_deadline)
 
     async def accept(self, receipt: Receipt, examined: Sequence[Examined]) -> Decision:
-        """Verdicts of a delivery; raises `LogUnavailable`, `Overloaded`, `IndexUnavailable` or
+        """Verdicts of a delivery; raises `SpoolFull`, `Overloaded`, `IndexUnavailable` or
         `TimeoutError`.
 
         A raise means that nothing is promised: the sender's repetition is harmless.
@@ -93,13 +88,26 @@ class Acceptor:
         return [known.get(key) for key in keys]
 
     async def _append(self, fresh: Sequence[Candidate]) -> Sequence[Appended]:
-        if not fresh:
-            return ()
+        """Into the log, or, where it must not or cannot go there, into the spool."""
+        spool = self._spools.own
+        direct = [candidate for candidate in fresh if not spool.takes(candidate)]
+        appended = await self._append_directly(direct) if direct else []
+        placed = {entry.candidate.key for entry in appended}
+        waiting = [candidate for candidate in fresh if candidate.key not in placed]
+        if waiting:
+            await spool.put(waiting)
+        return [*appended, *map(Appended, waiting)]
+
+    async def _append_directly(self, direct: Sequence[Candidate]) -> Sequence[Appended]:
+        """Nothing if the log did not acknowledge in time; it may still have taken them, and what
+        comes twice has one effect."""
         try:
             async with asyncio.timeout(self._settings.append_deadline):
-                return await self._appends.submit(fresh)
-        except TimeoutError:
-            raise LogUnavailable("the log did not acknowledge in time") from None
+                return await self._appends.submit(direct)
+        except (TimeoutError, LogUnavailable, UnknownTopic) as error:
+            self._spools.own.log_down = True
+            _log.warning("log_did_not_acknowledge", events=len(direct), error=repr(error))
+            return []
 
     async def _append_records(self, fresh: Sequence[Candidate]) -> Sequence[Appended]:
         metrics.INGEST_WAITING.set(self.waiting)
@@ -143,11 +151,5 @@ class Acceptor:
         )
 
 
-async def append_all(log: EventLog, fresh: Sequence[Candidate]) -> Sequence[Appended]:
-    """Append in order; returns once all of them are durable."""
-    places = await log.append(CRM_EVENTS, [record_of(candidate) for candidate in fresh])
-    return [Appended(c, *place) for c, place in zip(fresh, places, strict=True)]
-
-
 def _is_shared(error: Exception) -> bool:
-    return isinstance(error, LogUnavailable | IndexUnavailable | TimeoutError)
+    return isinstance(error, LogUnavailable | UnknownTopic | IndexUnavailable | TimeoutError)

@@ -1,6 +1,6 @@
 """What acceptance asks of the world."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -12,13 +12,60 @@ class IndexUnavailable(Exception):
     """The dedup index does not answer: acceptance goes on without it."""
 
 
+class SpoolFull(Exception):
+    """The spool takes no more: nothing is promised."""
+
+
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """A candidate and where in the log it lies."""
+    """A candidate and where in the log it lies; nowhere yet while it is in the spool."""
 
     candidate: Candidate
-    partition: int
-    offset: int
+    partition: int | None = None
+    offset: int | None = None
+
+
+Place = tuple[int, int]
+"""Where a frame of the spool ends; opaque, ordered."""
+
+
+class SpoolStore(Protocol):
+    """Durable frames in order. Blocking; one thread appends while another reads and drops.
+
+    `name` stays the same from process to process, `size` is what lies on disk, in bytes.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def size(self) -> int: ...
+
+    def append(self, frames: Sequence[bytes]) -> None:
+        """Durable when it returns; raises `SpoolFull`."""
+        ...
+
+    def frames(self) -> Iterator[tuple[Place, bytes]]:
+        """From the oldest that was not dropped: the place behind each, and its payload."""
+        ...
+
+    def drop(self, place: Place) -> None:
+        """Forget all before `place`."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class SpoolStores(Protocol):
+    """Where stores come from; each belongs to one process at a time. Blocking."""
+
+    def own(self) -> SpoolStore:
+        """One to write to, with what an earlier process left in it."""
+        ...
+
+    def orphan(self) -> SpoolStore | None:
+        """One that nobody holds and that is not empty."""
+        ...
 
 
 class Index(Protocol):
@@ -29,11 +76,15 @@ class Index(Protocol):
         ...
 
     async def write(self, appended: Sequence[Appended]) -> None:
-        """Remember what was accepted; a key that is there already stays as it is."""
+        """Remember what was accepted; a key that is there already only learns its place."""
         ...
 
     async def keep_conflicts(self, conflicts: Sequence[Candidate], at: datetime) -> None:
         """Keep events whose id belongs to another body. Repetitions are kept once."""
+        ...
+
+    async def keep_refused(self, refused: Candidate, at: datetime, detail: str) -> None:
+        """Keep an accepted event that the log refuses for good."""
         ...
 
 

@@ -13,7 +13,7 @@ import structlog
 from libs.common import faults, metrics
 from libs.common.eventlog.port import EventLog, LogUnavailable, UnknownTopic
 from services.ingest.app import counting
-from services.ingest.app.accept import append_all
+from services.ingest.app.appending import append_all
 from services.ingest.app.imports import (
     BadUpload,
     Bodies,

@@ -7,7 +7,7 @@ from typing import Literal
 
 from services.ingest.domain.model import CONFLICT
 
-State = Literal["accepted", "published", "folded", "conflict", "dead"]
+State = Literal["accepted", "spooled", "published", "folded", "conflict", "dead"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,4 +76,6 @@ def _state(folded: Trace | None, indexed: Trace | None, letter: Trace | None) ->
         return "folded"
     if letter is not None:
         return "dead"
-    return "published" if indexed is not None and indexed.offset is not None else "accepted"
+    if indexed is None:
+        return "accepted"
+    return "spooled" if indexed.offset is None else "published"

@@ -8,10 +8,10 @@ from typing import Any
 import orjson
 from fastapi import Response
 
-from libs.common.eventlog.port import LogUnavailable, UnknownTopic
+from libs.common.eventlog.port import LogError, RecordTooLarge
 from libs.common.web.errors import AppError, ErrorItem, Invalid, TooLarge, Unavailable
 from services.ingest.app.grouped import Overloaded
-from services.ingest.app.ports import IndexUnavailable
+from services.ingest.app.ports import IndexUnavailable, SpoolFull
 from services.ingest.domain.model import TOO_LARGE, Decision, Verdict
 
 RETRY_AFTER = 2
@@ -38,8 +38,10 @@ async def unavailable() -> AsyncIterator[None]:
     """503 where nothing was promised; a repetition of the request is harmless."""
     try:
         yield
-    except (LogUnavailable, UnknownTopic) as error:
-        detail = "the event log did not acknowledge in time; send again"
+    except RecordTooLarge as error:
+        raise TooLarge("the event log takes no event of this size") from error
+    except (LogError, SpoolFull) as error:
+        detail = "the event log did not acknowledge in time, and the spool is full; send again"
         raise Unavailable(detail, code="log_unavailable", retry_after=RETRY_AFTER) from error
     except Overloaded as error:
         detail = "too many events are waiting; send again"

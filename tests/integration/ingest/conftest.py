@@ -27,8 +27,9 @@ from tests.integration.ingest.fakes import ScriptedLog
 SECRET = b"a secret of tests"
 PEPPER = derived_key(SECRET, "api-keys")
 SETTINGS = IngestSettings(
-    lookup_deadline=10, index_deadline=10, append_deadline=10, import_poll=0.05, export_page=3
-)
+    lookup_deadline=10, index_deadline=10, append_deadline=10, import_poll=0.05, export_page=3,
+    spool_sample=0, spool_max_bytes=100_000, drain_longest_pause=0.1,
+)  # fmt: skip
 
 
 @dataclass

@@ -285,13 +285,31 @@ async def test_unknown_query_parameters_are_refused(api: Api) -> None:
     assert api.log.appends == 0
 
 
-async def test_while_the_log_is_down_503_and_the_repeat_is_accepted(api: Api) -> None:
+async def test_while_the_log_is_down_events_are_accepted_and_wait(api: Api) -> None:
     api.log.down = True
-    answer = await api.post(stage_event("1"))
+    assert (await api.post(stage_event("1"))).json()["accepted"] == 1
+    shown = (await api.client.get("/v1/events/1")).json()
+    assert (shown["state"], shown["offset"]) == ("spooled", None)
+    assert (await api.post(stage_event("1"))).json()["duplicates"] == 1
+    api.log.down = False
+    async with asyncio.timeout(30):
+        while (await api.client.get("/v1/events/1")).json()["state"] != "published":
+            await asyncio.sleep(0.01)
+    assert api.log.ids == ["1"]
+
+
+async def test_while_the_spool_is_full_503_and_the_repeat_is_accepted(api: Api) -> None:
+    api.log.down = True
+    large = [stage_event(str(n), "s" * 190, subject="x" * 400) for n in range(200)]
+    while (answer := await api.post(*large)).status_code == 202:
+        large = [event | {"id": event["id"] + "x"} for event in large]
     assert (answer.status_code, answer.json()["code"]) == (503, "log_unavailable")
     assert int(answer.headers["retry-after"]) > 0
     api.log.down = False
-    assert (await api.post(stage_event("1"))).json()["accepted"] == 1
+    async with asyncio.timeout(30):
+        while (answer := await api.post(*large)).status_code == 503:
+            await asyncio.sleep(0.01)
+    assert answer.json()["accepted"] == 200
 
 
 async def test_where_an_event_is(api: Api) -> None:

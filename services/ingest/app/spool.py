@@ -1,0 +1,124 @@
+"""The spool: where accepted events wait, durably, while the log does not take them.
+
+Some go there although the log is well: one key in a hundred, so that the way is never untested, and
+every key with frames that still wait, so that no event of a key overtakes another.
+"""
+
+import asyncio
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from itertools import islice
+
+from libs.common.clock import Clock
+from services.ingest.app.grouped import Grouped
+from services.ingest.app.pending import Pending
+from services.ingest.app.ports import Place, SpoolFull, SpoolStore
+from services.ingest.domain.frames import framed, summary
+from services.ingest.domain.model import Candidate
+from services.ingest.settings import IngestSettings
+
+
+class Spool:
+    """Frames of one store. `log_down` says that the log did not answer when last asked: while the
+    drainer goes on asking, nobody else needs to."""
+
+    def __init__(self, store: SpoolStore, clock: Clock, settings: IngestSettings) -> None:
+        self._store, self._clock, self._settings = store, clock, settings
+        self.name = store.name
+        self._pending, self._coming = Pending(), Counter[bytes]()
+        self.log_down = False
+        self.filled = asyncio.Event()
+        """Set while there is something to drain."""
+        self._writes = Grouped(
+            self._write,
+            lambda error: isinstance(error, SpoolFull | TimeoutError),
+            max_waiting=settings.max_waiting,
+            max_group=settings.max_group,
+            limit=settings.spool_deadline,
+        )
+
+    async def load(self) -> None:
+        """Count what an earlier process left."""
+        for entry in await asyncio.to_thread(self._left):
+            self._pending.add(*entry)
+        self._tell()
+
+    def _left(self) -> list[tuple[bytes, datetime]]:
+        return [summary(payload) for _, payload in self._store.frames()]
+
+    def __len__(self) -> int:
+        return len(self._pending)
+
+    @property
+    def oldest(self) -> datetime | None:
+        """The earliest receipt that is not in the log yet."""
+        return self._pending.oldest
+
+    def refuses(self) -> str | None:
+        """Why it would take nothing now."""
+        oldest, limit = self.oldest, self._settings.spool_max_age
+        if oldest is not None and (self._clock.now() - oldest).total_seconds() > limit:
+            return f"events have waited for the log for more than {limit:g} s"
+        if self._store.size >= self._settings.spool_max_bytes:
+            return f"the spool holds its {self._settings.spool_max_bytes} bytes"
+        return None
+
+    def takes(self, candidate: Candidate) -> bool:
+        """Whether this one must not go to the log directly."""
+        key, sample = candidate.log_key, self._settings.spool_sample
+        behind = key in self._pending or key in self._coming
+        hopeless = self.log_down and len(self) > 0
+        return behind or hopeless or (sample > 0 and zlib.crc32(key) % sample == 0)
+
+    async def put(self, candidates: Sequence[Candidate]) -> None:
+        """Durable when it returns. Raises `SpoolFull`, `Overloaded` or `TimeoutError`."""
+        if reason := self.refuses():
+            raise SpoolFull(reason)
+        with self._on_their_way(candidates):
+            await self._writes.submit(candidates)
+
+    async def head(self) -> list[tuple[Place, bytes]]:
+        """The oldest frames, as many as one append takes."""
+        most = min(len(self), self._settings.max_group)
+        return await asyncio.to_thread(lambda: list(islice(self._store.frames(), most)))
+
+    async def drop(self, drained: Sequence[tuple[Place, bytes]]) -> None:
+        """These frames, the oldest ones, are in the log."""
+        await asyncio.to_thread(self._store.drop, drained[-1][0])
+        for _, payload in drained:
+            self._pending.remove(summary(payload)[0])
+        self._tell()
+
+    @property
+    def size(self) -> int:
+        """What lies on disk, in bytes."""
+        return self._store.size
+
+    async def close(self, seconds: float) -> None:
+        await self._writes.close(seconds)
+        self._store.close()
+
+    async def _write(self, candidates: Sequence[Candidate]) -> Sequence[None]:
+        await asyncio.to_thread(lambda: self._store.append([framed(c) for c in candidates]))
+        for candidate in candidates:
+            self._pending.add(candidate.log_key, candidate.envelope.recorded_at)
+        self._tell()
+        return [None] * len(candidates)
+
+    @contextmanager
+    def _on_their_way(self, candidates: Sequence[Candidate]) -> Iterator[None]:
+        keys = Counter(candidate.log_key for candidate in candidates)
+        self._coming += keys
+        try:
+            yield
+        finally:
+            self._coming -= keys
+
+    def _tell(self) -> None:
+        if len(self):
+            self.filled.set()
+        else:
+            self.filled.clear()
