@@ -320,6 +320,14 @@ def test_a_life_in_any_order() -> None:
     assert facts.created_at == NOW
 
 
+def test_a_deal_is_lost_also_in_a_stage_that_nobody_has_published() -> None:
+    life = [told(WHOLE | {"RecordTypeId": None}, kind="CREATE")]
+    life += [told({"StageName": "Gone", "IsClosed": True}, sequenceNumber=2)]
+    deal = proofs.same_in_any_order(life)
+    assert deal.state is not None
+    assert deal.state.facts.status == "lost"
+
+
 SPOILED = (
     change(WHOLE, changedFields=["Amount"], nulledFields=["Name"], diffFields=["x"]),
     change(WHOLE, kind="CREATE"),

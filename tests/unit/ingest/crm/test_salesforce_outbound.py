@@ -64,16 +64,21 @@ def test_the_organization_proves(secret: str, organization: str) -> None:
     assert CONNECTOR.verify(delivery, Connection("c", ("00D000000000000", secret)), NOW) == 1
 
 
+_ELSEWHERE = f"<x><OrganizationId>{SHORT}</OrganizationId></x>"
+
+
 @pytest.mark.parametrize(
     ("content", "code"),
     [
-        (b"", "signature_invalid"),
-        (b"<a/>", "signature_invalid"),
+        (b"", "signature_missing"),
+        (b"<a>" * 100_000, "signature_missing"),
         (message(organization=""), "signature_missing"),
+        (message(organization=SHORT[:-1]), "signature_missing"),
+        (message(organization=f"<!-- {SHORT} -->x"), "signature_missing"),
         (message(organization=SHORT.lower()), "signature_invalid"),
         (message(organization=LONG[:-1] + "A"), "signature_invalid"),
-        (message(organization=SHORT[:-1]), "signature_invalid"),
-        (message(organization=f"<!-- {SHORT} -->x"), "signature_invalid"),
+        (message(_ELSEWHERE, organization="x"), "signature_invalid"),
+        (message() + b"<", "signature_invalid"),
         (message().replace(b"?>", b"?><!DOCTYPE a>", 1), "signature_invalid"),
     ],
 )  # fmt: skip

@@ -100,6 +100,16 @@ def test_a_secret_that_is_none_proves_nothing(secret: str) -> None:
             assert refusal(CONNECTOR, delivery, of(secret), SIGNED_AT) == "signature_invalid"
 
 
+def test_an_id_with_a_dot_is_refused_although_signed() -> None:
+    """Else `a.b` at one time and `a` at another would be one signed text."""
+    key = base64.b64decode(SECRET.removeprefix("whsec_"))
+    for message_id in ("a.b", "a b", "é", "x" * 201):
+        signed = f"{message_id}.1614265330.".encode() + VECTOR.body
+        proof = "v1," + base64.b64encode(hmac.digest(key, signed, "sha256")).decode()
+        given = headed(VECTOR, webhook_id=message_id, webhook_signature=proof)
+        assert refusal(CONNECTOR, given, of(SECRET), SIGNED_AT) == "signature_invalid"
+
+
 @pytest.mark.parametrize("text", ["", PUBLIC, PUBLIC.removeprefix("whpk_")])
 def test_a_public_key_is_no_shared_secret(text: str) -> None:
     """Everybody knows it: whoever signs by HMAC with it has proven nothing."""
