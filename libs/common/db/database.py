@@ -18,6 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from libs.common.db.errors import DatabaseUnavailable, is_lost
+from libs.common.db.patience import closed, cut_if_silent, patience_of, started
 from libs.common.db.pool_load import PoolLoad
 from libs.common.db.urls import sqlalchemy_url
 
@@ -30,7 +31,7 @@ class Database:
 
     `statement_timeout` is in seconds: 3 for APIs, 30 for workers (reliability settings sheet).
     A lost connection or an exhausted pool is `DatabaseUnavailable`; errors of a statement stay
-    what they are.
+    what they are. For API roles a server that says nothing is one of these too, in time.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Database:
         self.role = role
         self.dirty_checkins = 0
         """Connections that came back inside a transaction; each was dropped. Always 0, we hope."""
+        self._patience = patience_of(role, statement_timeout)
         self._engine = create_async_engine(
             sqlalchemy_url(url),
             pool_size=pool_size,
@@ -56,6 +58,7 @@ class Database:
             connect_args={
                 "server_settings": _settings(role, statement_timeout),
                 "timeout": CONNECT_TIMEOUT,
+                "command_timeout": self._patience.statement,
             },
         )
         event.listen(self._engine.sync_engine, "checkin", self._assert_clean)
@@ -89,7 +92,8 @@ class Database:
                 if snapshot:
                     await connection.execution_options(**_SNAPSHOT)
                 async with connection.begin():
-                    yield connection
+                    with cut_if_silent(connection):
+                        yield connection
             except (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 if is_lost(error):
                     raise DatabaseUnavailable("the connection to PostgreSQL was lost") from error
@@ -100,7 +104,7 @@ class Database:
         connection = self._engine.connect()
         try:
             with self._load.waiting():
-                await connection.start()
+                await started(connection, self._patience.checkout)
         except _CONNECT_ERRORS as error:
             if isinstance(error, OSError | PoolTimeoutError) or is_lost(error):
                 raise DatabaseUnavailable(f"PostgreSQL gave no connection: {error}") from error
@@ -109,7 +113,7 @@ class Database:
             try:
                 yield connection
             finally:
-                closing = asyncio.create_task(connection.close())
+                closing = asyncio.create_task(closed(connection))
                 await asyncio.shield(closing)  # a cancellation must not leave it half rolled back
 
     def _assert_clean(self, connection: Any, record: Any) -> None:

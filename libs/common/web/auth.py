@@ -1,5 +1,6 @@
 """Who asks: API keys `hw_<id>_<secret>`, kept as keyed hashes, with scopes."""
 
+import asyncio
 import hashlib
 import hmac
 import re
@@ -14,7 +15,7 @@ from sqlalchemy import RowMapping, text
 
 from libs.common.clock import Clock
 from libs.common.db.database import Database
-from libs.common.db.errors import is_transient
+from libs.common.db.errors import DatabaseUnavailable, is_transient
 from libs.common.ids import secret
 from libs.common.web.errors import Forbidden, Unauthorized, Unavailable
 
@@ -32,6 +33,10 @@ OPERATOR_TENANT = "_operator"
 FRESH = timedelta(seconds=30)
 STALE = timedelta(hours=24)
 """While the database is down, a credential that was good stays good this long."""
+LOOKUP_SECONDS = 1.0
+"""An answer that takes longer is none: what follows has to fit into a request's 4 s too."""
+AWAY = timedelta(seconds=2)
+"""After such a silence nobody else waits for one."""
 _KEY = re.compile(r"hw_([A-Za-z0-9]{12})_([A-Za-z0-9_-]{20,100})", re.ASCII)
 _LOOKUP = text(
     """SELECT key_hash, tenant_id, scopes, expires_at, revoked_at
@@ -92,6 +97,7 @@ class Authenticator:
     def __init__(self, database: Database, pepper: bytes, clock: Clock) -> None:
         self._database, self._pepper, self._clock = database, pepper, clock
         self._verified: dict[bytes, _Verified] = {}
+        self._silent_at: datetime | None = None
 
     async def authenticate(self, authorization: str | None, fresh: timedelta = FRESH) -> Principal:
         """The principal of an `Authorization` header; every bad credential looks the same.
@@ -114,7 +120,7 @@ class Authenticator:
         self, key_id: str, key_hash: bytes, cached: _Verified | None, now: datetime
     ) -> _Verified:
         try:
-            row = await self._row(key_id)
+            row = await self._answered(key_id, now)
         except Exception as error:
             if not is_transient(error):
                 raise
@@ -123,6 +129,18 @@ class Authenticator:
             detail = "credentials cannot be checked now; try again"
             raise Unavailable(detail, retry_after=2, code="database_unavailable") from error
         return self._judged(key_id, key_hash, row, now)
+
+    async def _answered(self, key_id: str, now: datetime) -> RowMapping | None:
+        if self._silent_at is not None and now - self._silent_at < AWAY:
+            raise DatabaseUnavailable("PostgreSQL did not answer a moment ago")
+        try:
+            async with asyncio.timeout(LOOKUP_SECONDS):
+                row = await self._row(key_id)
+        except TimeoutError:
+            self._silent_at = self._clock.now()
+            raise
+        self._silent_at = None
+        return row
 
     async def _row(self, key_id: str) -> RowMapping | None:
         async with self._database.across_tenants() as tx:

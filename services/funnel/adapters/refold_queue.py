@@ -41,6 +41,10 @@ _DUE_BY_CLOCKS = """SELECT d.tenant_id, d.deal_id
     WHERE t.sandbox LIMIT $1"""
 
 
+QUEUE_SECONDS = 61
+"""A pipeline may have had every deal of a tenant; publishing lets the server take 60 s for it."""
+
+
 async def queue_pipeline_refold(tx: AsyncConnection, tenant_id: str, pipeline_id: str) -> int:
     """Queue every deal that was ever in a pipeline; call it after writing a new version.
 
@@ -60,7 +64,8 @@ async def queue_pipeline_refold(tx: AsyncConnection, tenant_id: str, pipeline_id
     if current is None or version is None:
         return 0
     cause = _published(tenant_id, pipeline_id, version[0], version[1])
-    done = await conn.execute(_QUEUE_PIPELINE, tenant_id, pipeline_id, cause_text(cause), current)
+    given = tenant_id, pipeline_id, cause_text(cause), current
+    done = await conn.execute(_QUEUE_PIPELINE, *given, timeout=QUEUE_SECONDS)
     return int(done.rpartition(" ")[2])
 
 
