@@ -42,6 +42,15 @@ INGEST_EVENTS = Counter(
     "Events judged at the door, by the way in, by type, and by what became of them.",
     ["source", "event_type", "outcome"],
 )
+INGEST_SIGNATURE_FAILURES = Counter(
+    "headway_ingest_signature_failures_total",
+    "Deliveries refused because they prove no origin, by kind of connection and by reason.",
+    ["source", "reason"],
+)
+INGEST_CONNECTIONS_SILENT = OwnGauge(
+    "headway_ingest_connections_silent",
+    "Connections that have been silent through hours in which they delivered a week before.",
+)
 INGEST_EVENT_AGE = Histogram(
     "headway_ingest_event_age_seconds",
     "From when an event occurred to when it was received.",
@@ -231,6 +240,13 @@ def show_imports() -> None:
     """From now on the counter of rows is there: an increase from nothing is not seen."""
     for outcome in IMPORT_OUTCOMES:
         INGEST_IMPORT_ROWS.labels(outcome)
+
+
+def show_webhooks(sources: Iterable[str], reasons: Sequence[str]) -> None:
+    """The same of refused deliveries."""
+    for source in sources:
+        for reason in reasons:
+            INGEST_SIGNATURE_FAILURES.labels(source, reason)
 
 
 DLQ_REASONS = ("poison", "invalid", "bug", "undecodable", "conflict", "unknown_tenant")

@@ -1,34 +1,58 @@
 """Wires ingest: pools, acceptance, imports, routers. Nothing happens at import."""
 
+from typing import get_args
+
 import structlog
 
+from libs.common import metrics
 from libs.common.contracts.topics import CRM_EVENTS, TOPICS
 from libs.common.db.database import Database
 from libs.common.eventlog.port import LogError, TopicConfig
 from libs.common.runtime import Resources, Service
 from libs.common.web.checks import database_check, log_check
 from services.ingest.adapters.acceptance import SqlIndex
+from services.ingest.adapters.connection_counts import CountsWriter
+from services.ingest.adapters.connection_lookup import ConnectionLookup
 from services.ingest.adapters.directory import Directory
 from services.ingest.adapters.import_files import ImportFiles
 from services.ingest.adapters.imports import SqlClaims
+from services.ingest.adapters.keeping import SqlKeeper
 from services.ingest.adapters.processes import Heartbeat
 from services.ingest.adapters.reads import Reads
 from services.ingest.adapters.sandboxes import SqlSandboxes
+from services.ingest.adapters.sealing import Sealer
 from services.ingest.adapters.spool.files import SpoolLimits
 from services.ingest.adapters.spool.stores import SpoolFolders
 from services.ingest.app.accept import Acceptor
+from services.ingest.app.connection_counts import ConnectionCounts
 from services.ingest.app.draining import Drainer
+from services.ingest.app.receiving import Receiver
 from services.ingest.app.run_import import ImportRunner
 from services.ingest.app.spool import Spool
 from services.ingest.app.spools import Spools
 from services.ingest.app.status import StatusReader
 from services.ingest.app.unappended import Unappended
-from services.ingest.entrypoints import directory, events, imports, later
+from services.ingest.domain.crm.model import RefusalCode
+from services.ingest.domain.crm.registry import CONNECTORS
+from services.ingest.entrypoints import (
+    connection_samples,
+    connections,
+    directory,
+    events,
+    imports,
+    later,
+    refreshes,
+    webhooks,
+)
 from services.ingest.entrypoints.import_worker import ImportWorker
 from services.ingest.entrypoints.state import IngestState
 from services.ingest.settings import IngestSettings
 
 _STOP_SECONDS = 5.0
+_ROUTERS = (
+    events.router, imports.router, directory.router, connections.router, refreshes.router,
+    connection_samples.router, webhooks.router, later.router,
+)  # fmt: skip
 _log = structlog.get_logger(__name__)
 
 
@@ -44,6 +68,8 @@ class _Wiring:
         self._api = Database(url, "headway_ingest_api", statement_timeout=3)
         self._exports = Database(url, "headway_ingest_api", pool_size=2, statement_timeout=60)
         self._worker = Database(url, "headway_ingest_worker", statement_timeout=30)
+        self._sandboxes, self._counts = SqlSandboxes(self._worker), ConnectionCounts()
+        self._counting = CountsWriter(self._worker, self._counts, resources.clock)
         self._unappended = Unappended()
         self._index = SqlIndex(self._worker)
         self._spools = self._spooling()
@@ -70,7 +96,7 @@ class _Wiring:
         return Service(
             name="ingest",
             state=state,
-            routers=(events.router, imports.router, directory.router, later.router),
+            routers=_ROUTERS,
             workers=(state.imports,),
             readiness={"spool": self._spool_check},
             warnings={
@@ -83,11 +109,16 @@ class _Wiring:
 
     def _state(self) -> IngestState:
         clock, settings = self._resources.clock, self._settings
+        sealer = Sealer(self._resources.key_for("connections"))
         files = ImportFiles(self._resources.settings.data_dir / "imports", settings)
         reads = Reads(self._api, self._exports, settings.export_page)
         return IngestState(
             acceptor=self._acceptor,
-            sandboxes=SqlSandboxes(self._worker),
+            receiver=self._receiver(),
+            lookup=ConnectionLookup(self._api, sealer, clock, settings),
+            sealer=sealer,
+            counting=self._counting,
+            sandboxes=self._sandboxes,
             status=StatusReader(reads, clock),
             reads=reads,
             directory=Directory(self._worker, self._api, clock),
@@ -97,6 +128,12 @@ class _Wiring:
             clock=clock,
             pepper=self._resources.key_for("api-keys"),
             settings=settings,
+        )
+
+    def _receiver(self) -> Receiver:
+        keeper, clock = SqlKeeper(self._worker), self._resources.clock
+        return Receiver(
+            CONNECTORS, self._acceptor, keeper, self._sandboxes, self._counts, clock, self._settings
         )
 
     def _import_worker(self, files: ImportFiles) -> ImportWorker:
@@ -111,6 +148,8 @@ class _Wiring:
         await self._create_topic()
         await self._spools.open()
         await self._heartbeat.start()
+        metrics.show_webhooks(CONNECTORS, get_args(RefusalCode))
+        await self._counting.start()
 
     async def _spool_check(self) -> str | None:
         return self._spools.own.refuses()
@@ -127,6 +166,7 @@ class _Wiring:
     async def _stop(self) -> None:
         await self._acceptor.close(_STOP_SECONDS)
         await self._spools.close(_STOP_SECONDS)
+        await self._counting.stop()
         await self._heartbeat.stop()
         for database in (self._api, self._exports, self._worker):
             await database.close()

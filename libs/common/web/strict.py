@@ -12,6 +12,10 @@ from libs.common.web.errors import ErrorItem, Invalid
 _known: dict[int, dict[str, bool]] = {}
 
 
+class AnyParameters(APIRoute):
+    """A route that others call as they like, such as a CRM: its query is read, never judged."""
+
+
 def known_parameters(route: APIRoute) -> dict[str, bool]:
     """Every query parameter of a route or its dependencies; whether it may be repeated."""
     if id(route) not in _known:
@@ -39,7 +43,7 @@ def _is_list(annotation: Any) -> bool:
 async def refuse_unknown_parameters(request: Request) -> None:
     """A dependency of every route."""
     route = request.scope.get("route")
-    if not isinstance(route, APIRoute):
+    if not isinstance(route, APIRoute) or isinstance(route, AnyParameters):
         return
     _refuse_repeated(request, route)
     extra = sorted(request.query_params.keys() - known_parameters(route).keys())

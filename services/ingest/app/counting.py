@@ -1,7 +1,8 @@
 """What metrics are told of the door: how events were judged, and how old they were.
 
 Senders choose names of sources and types as they like, so neither becomes a label: a source is
-counted as the way in, and a type by its name only if the catalogue has it.
+counted as the way in (of a CRM, by the kind of its connection), and a type by its name only if the
+catalogue has it.
 """
 
 from collections import Counter
@@ -11,12 +12,13 @@ from typing import Literal
 
 from libs.common import metrics
 from libs.common.contracts.catalogue import CATALOGUE
+from services.ingest.domain.crm.model import Kind
 from services.ingest.domain.model import CONFLICT, Candidate, Decision, Examined, Verdict
 
 WayIn = Literal["api", "import"]
 
 
-def judged(source: WayIn, examined: Sequence[Examined], decision: Decision) -> None:
+def judged(source: WayIn | Kind, examined: Sequence[Examined], decision: Decision) -> None:
     """Count a delivery's events; `decision` has their verdicts, in their order."""
     pairs = zip(examined, decision.verdicts, strict=True)
     found = Counter((_type_of(event), _outcome(verdict)) for event, verdict in pairs)

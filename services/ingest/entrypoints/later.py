@@ -12,12 +12,6 @@ Admin = Annotated[Principal, Depends(require("admin"))]
 Configurer = Annotated[Principal, Depends(require("config:write"))]
 
 
-@router.post("/v1/webhooks/{connection_id}")
-async def take_webhook(connection_id: str) -> None:
-    """Deliveries of CRMs, by the connection's own scheme. Not built yet: answers 422."""
-    raise NotSupportedYet("webhooks are not supported yet")
-
-
 @router.get("/v1/dead-letters")
 async def list_dead_letters(principal: Admin) -> None:
     """What could not be used, and why. Not built yet: answers 422."""
@@ -36,22 +30,12 @@ async def read_dead_letter(dead_letter_id: str, principal: Admin) -> None:
     raise NotSupportedYet("dead letters are not supported yet")
 
 
-async def connections(principal: Configurer, connection_id: str = "") -> None:
-    """How a CRM delivers natively. Not built yet: answers 422."""
-    raise NotSupportedYet("connections are not supported yet")
-
-
 async def mappings(mapping_id: str, principal: Configurer) -> None:
     """Which rows or bodies make which events. Not built yet: answers 422."""
     raise NotSupportedYet("mappings are not supported yet")
 
 
 _CONFIGURATION = (
-    ("list_connections", "GET", "/v1/connections", connections),
-    ("put_connection", "PUT", "/v1/connections/{connection_id}", connections),
-    ("read_connection", "GET", "/v1/connections/{connection_id}", connections),
-    ("delete_connection", "DELETE", "/v1/connections/{connection_id}", connections),
-    ("test_connection", "POST", "/v1/connections/{connection_id}/test", connections),
     ("put_mapping", "PUT", "/v1/mappings/{mapping_id}", mappings),
     ("read_mapping", "GET", "/v1/mappings/{mapping_id}", mappings),
     ("delete_mapping", "DELETE", "/v1/mappings/{mapping_id}", mappings),

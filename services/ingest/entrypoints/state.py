@@ -7,11 +7,15 @@ from fastapi import Request
 
 from libs.common.clock import Clock
 from libs.common.db.database import Database
+from services.ingest.adapters.connection_counts import CountsWriter
+from services.ingest.adapters.connection_lookup import ConnectionLookup
 from services.ingest.adapters.directory import Directory
 from services.ingest.adapters.import_files import ImportFiles
 from services.ingest.adapters.reads import Reads
+from services.ingest.adapters.sealing import Sealer
 from services.ingest.app.accept import Acceptor
 from services.ingest.app.ports import Sandboxes
+from services.ingest.app.receiving import Receiver
 from services.ingest.app.status import StatusReader
 from services.ingest.entrypoints.import_worker import ImportWorker
 from services.ingest.settings import IngestSettings
@@ -22,6 +26,10 @@ class IngestState:
     """`database` is the API role's pool."""
 
     acceptor: Acceptor
+    receiver: Receiver
+    lookup: ConnectionLookup
+    sealer: Sealer
+    counting: CountsWriter
     sandboxes: Sandboxes
     status: StatusReader
     reads: Reads

@@ -177,9 +177,9 @@ async def test_views_exempt_from_the_walls_show_nothing_of_a_tenant(admin: Any) 
     assert [table for table in tables if not exempt().table(table)] == []
 
 
-async def test_views_over_all_tenants_are_for_workers_and_the_key_look_up(admin: Any) -> None:
+async def test_views_over_all_tenants_are_for_workers_and_the_two_look_ups(admin: Any) -> None:
     for schema, view in await published_views(admin):
-        if not crosses_tenants(view) or view == "key_lookup_v1":
+        if not crosses_tenants(view) or view in ("key_lookup_v1", "connection_lookup_v1"):
             continue
         apis = [r for r in await readers_of(admin, f"{schema}.{view}") if r.endswith("_api")]
         columns = await admin.fetch(

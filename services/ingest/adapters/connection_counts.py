@@ -1,0 +1,135 @@
+"""Counts of connections in SQL, written once a second; which of them have fallen silent.
+
+A connection is silent once it has passed six hours in which it delivered a week before: that knows
+nights and weekends, and says nothing of a connection in its first week.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+import structlog
+from sqlalchemy import text
+
+from libs.common import metrics
+from libs.common.clock import Clock
+from libs.common.db.database import Database
+from services.ingest.adapters.transactions import worker_transaction
+from services.ingest.app.connection_counts import ConnectionCounts, Key, Tally
+from services.ingest.app.ports import IndexUnavailable
+
+QUIET_HOURS = 6
+EVERY = 1.0
+LOOK_EVERY = 60.0
+_COUNT = text("""
+    INSERT INTO ingest.connection_counts AS c (tenant_id, connection_id, deliveries, accepted,
+        duplicates, rejected, refused, last_delivery_at, last_event_at)
+    VALUES (:tenant_id, :connection_id, :deliveries, :accepted, :duplicates, :rejected, :refused,
+        :last_delivery_at, :last_event_at)
+    ON CONFLICT (tenant_id, connection_id) DO UPDATE SET
+        deliveries = c.deliveries + excluded.deliveries,
+        accepted = c.accepted + excluded.accepted,
+        duplicates = c.duplicates + excluded.duplicates,
+        rejected = c.rejected + excluded.rejected,
+        refused = c.refused + excluded.refused,
+        last_delivery_at = greatest(c.last_delivery_at, excluded.last_delivery_at),
+        last_event_at = greatest(c.last_event_at, excluded.last_event_at)
+""")
+_HOUR = text("""
+    INSERT INTO ingest.connection_hours AS h (tenant_id, connection_id, hour, deliveries)
+    VALUES (:tenant_id, :connection_id, :hour, :deliveries)
+    ON CONFLICT (tenant_id, connection_id, hour) DO UPDATE
+    SET deliveries = h.deliveries + excluded.deliveries
+""")
+_PRUNE = text("""
+    DELETE FROM ingest.connection_hours h USING ingest.connection_counts c
+    WHERE h.tenant_id = c.tenant_id AND h.connection_id = c.connection_id
+        AND h.hour < c.last_delivery_at - interval '8 days'
+""")
+QUIET = """(SELECT count(*) FROM ingest.connection_hours h
+    WHERE h.tenant_id = c.tenant_id AND h.connection_id = c.connection_id
+        AND h.hour > c.last_delivery_at - interval '7 days'
+        AND h.hour <= CAST(:now AS timestamptz) - interval '7 days 1 hour')"""
+"""Hours that have passed since `c` delivered last, and in which it did a week before."""
+_SILENT = text(f"""
+    SELECT count(*) FROM ingest.connection_counts c
+    JOIN ingest.connections n ON n.tenant_id = c.tenant_id AND n.connection_id = c.connection_id
+    WHERE NOT n.deleted AND {QUIET} >= :quiet_hours
+""")  # noqa: S608  constants only
+_log = structlog.get_logger(__name__)
+
+
+class CountsWriter:
+    """`database` is a pool of the worker role; what it does not take waits for the next second."""
+
+    def __init__(self, database: Database, counts: ConnectionCounts, clock: Clock) -> None:
+        self._database, self._counts, self._clock = database, counts, clock
+        self._task: asyncio.Task[None] | None = None
+        self._look_at = float("-inf")
+
+    async def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="ingest-connection-counts")
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        with suppress(IndexUnavailable):
+            await self.write()
+
+    async def write(self) -> None:
+        """Write what was counted; raises `IndexUnavailable` and keeps it."""
+        taken = self._counts.take()
+        if not taken:
+            return
+        try:
+            async with worker_transaction(self._database) as tx:
+                ordered = sorted(taken.items())  # two writers must not lock crosswise
+                await tx.execute(_COUNT, [_counted(key, tally) for key, tally in ordered])
+                if hours := [row for key, tally in ordered for row in _hours(key, tally)]:
+                    await tx.execute(_HOUR, hours)
+        except BaseException:
+            self._counts.give_back(taken)
+            raise
+
+    async def look(self, now: datetime) -> None:
+        """Tell how many connections are silent, and forget the hours that tell nothing more."""
+        async with worker_transaction(self._database) as tx:
+            await tx.execute(_PRUNE)
+            values = {"now": now, "quiet_hours": QUIET_HOURS}
+            silent = (await tx.execute(_SILENT, values)).scalar_one()
+        metrics.INGEST_CONNECTIONS_SILENT.set(silent)
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self.write()
+                if self._clock.monotonic() >= self._look_at:
+                    self._look_at = self._clock.monotonic() + LOOK_EVERY
+                    await self.look(self._clock.now())
+            except IndexUnavailable as error:
+                _log.warning("connection_counts_wait", error=repr(error))
+            await asyncio.sleep(EVERY)
+
+
+def _counted(key: Key, tally: Tally) -> Mapping[str, Any]:
+    return {
+        "tenant_id": key[0],
+        "connection_id": key[1],
+        "deliveries": tally.deliveries,
+        "accepted": tally.accepted,
+        "duplicates": tally.duplicates,
+        "rejected": tally.rejected,
+        "refused": tally.refused,
+        "last_delivery_at": tally.last_delivery_at,
+        "last_event_at": tally.last_event_at,
+    }
+
+
+def _hours(key: Key, tally: Tally) -> list[Mapping[str, Any]]:
+    return [
+        {"tenant_id": key[0], "connection_id": key[1], "hour": hour, "deliveries": deliveries}
+        for hour, deliveries in sorted(tally.hours.items())
+    ]

@@ -1,0 +1,83 @@
+"""What is told of a connection: its counts, its silence, records that have to be read anew."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import RowMapping, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.ingest.adapters.connection_counts import QUIET
+
+_COUNTS = text(f"""
+    SELECT deliveries, accepted, duplicates, rejected, refused, last_delivery_at, last_event_at,
+        {QUIET} AS quiet_hours
+    FROM ingest.connection_counts c
+    WHERE tenant_id = :tenant_id AND connection_id = :connection_id
+""")  # noqa: S608  constants only
+_WAITING = text("""
+    SELECT count(*) FROM ingest.refreshes
+    WHERE tenant_id = :tenant_id AND connection_id = :connection_id
+""")
+_PAGE = text("""
+    SELECT entity, record_id, reason, first_at, last_at, times AS count FROM ingest.refreshes
+    WHERE tenant_id = :tenant_id AND connection_id = :connection_id
+        AND (entity, record_id) > (:entity, :record_id)
+    ORDER BY entity, record_id LIMIT :limit
+""")
+_DONE = text("""
+    DELETE FROM ingest.refreshes r
+    USING unnest(CAST(:entities AS text[]), CAST(:records AS text[])) AS d (entity, record_id)
+    WHERE r.tenant_id = :tenant_id AND r.connection_id = :connection_id
+        AND r.entity = d.entity AND r.record_id = d.record_id AND r.last_at <= :read_at
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """The last record of a page; `""` begins."""
+
+    entity: str = ""
+    record_id: str = ""
+
+
+async def counts(
+    tx: AsyncConnection, tenant_id: str, connection_id: str, now: datetime
+) -> RowMapping | None:
+    """`None` while nothing came."""
+    values = {"tenant_id": tenant_id, "connection_id": connection_id, "now": now}
+    return (await tx.execute(_COUNTS, values)).mappings().first()
+
+
+async def waiting(tx: AsyncConnection, tenant_id: str, connection_id: str) -> int:
+    """How many records have to be read anew."""
+    values = {"tenant_id": tenant_id, "connection_id": connection_id}
+    return int((await tx.execute(_WAITING, values)).scalar_one())
+
+
+async def refreshes(
+    tx: AsyncConnection, tenant_id: str, connection_id: str, after: Position, limit: int
+) -> Sequence[dict[str, Any]]:
+    """Records that have to be read anew, by entity and id."""
+    values = {
+        "tenant_id": tenant_id, "connection_id": connection_id, "entity": after.entity,
+        "record_id": after.record_id, "limit": limit,
+    }  # fmt: skip
+    return [dict(row) for row in (await tx.execute(_PAGE, values)).mappings()]
+
+
+async def done(
+    tx: AsyncConnection,
+    tenant_id: str,
+    connection_id: str,
+    records: Sequence[Position],
+    read_at: datetime,
+) -> int:
+    """Forget records that were read; what has changed since `read_at` stays."""
+    values = {
+        "tenant_id": tenant_id, "connection_id": connection_id, "read_at": read_at,
+        "entities": [record.entity for record in records],
+        "records": [record.record_id for record in records],
+    }  # fmt: skip
+    return int((await tx.execute(_DONE, values)).rowcount)

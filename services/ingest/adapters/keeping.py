@@ -1,0 +1,82 @@
+"""What deliveries bring besides events: dead letters and records that have to be read anew."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import text
+
+from libs.common.db.database import Database
+from libs.common.ids import uuid5
+from services.ingest.adapters.transactions import worker_transaction
+from services.ingest.domain.connections import Live
+from services.ingest.domain.crm.model import Refresh
+from services.ingest.domain.letters import Letter
+
+_LETTER = text("""
+    INSERT INTO ingest.dead_letters (tenant_id, dead_letter_id, source, event_id, code, detail,
+        header_names, header_values, body, received_at)
+    VALUES (:tenant_id, :dead_letter_id, :source, :event_id, :code, :detail,
+        CAST(:names AS text[]), CAST(:contents AS bytea[]), :body, :received_at)
+    ON CONFLICT DO NOTHING
+""")
+_REFRESH = text("""
+    INSERT INTO ingest.refreshes AS r (tenant_id, connection_id, entity, record_id, reason,
+        first_at, last_at, times)
+    VALUES (:tenant_id, :connection_id, :entity, :record_id, :reason, :at, :at, 1)
+    ON CONFLICT (tenant_id, connection_id, entity, record_id) DO UPDATE
+    SET reason = excluded.reason, last_at = greatest(r.last_at, excluded.last_at),
+        times = r.times + 1
+""")
+_LONGEST = 200
+"""Of a name; a longer one is no CRM's, and no index takes it."""
+
+
+class SqlKeeper:
+    """`Keeper` over PostgreSQL; `database` is a pool of the worker role."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def keep(
+        self, live: Live, letters: Sequence[Letter], refreshes: Sequence[Refresh], at: datetime
+    ) -> None:
+        async with worker_transaction(self._database) as tx:
+            if letters:
+                await tx.execute(_LETTER, [_letter(letter, at) for letter in letters])
+            if refreshes:
+                await tx.execute(_REFRESH, _refreshes(live, refreshes, at))
+
+
+def _letter(letter: Letter, at: datetime) -> Mapping[str, Any]:
+    named = (letter.tenant_id, letter.source, letter.event_id or "", letter.digest)
+    return {
+        "tenant_id": letter.tenant_id,
+        "dead_letter_id": uuid5(letter.code, *named),
+        "source": letter.source,
+        "event_id": letter.event_id,
+        "code": letter.code,
+        "detail": letter.detail,
+        "names": [name for name, _ in letter.headers],
+        "contents": [content for _, content in letter.headers],
+        "body": letter.body,
+        "received_at": at,
+    }
+
+
+def _refreshes(
+    live: Live, refreshes: Sequence[Refresh], at: datetime
+) -> Sequence[Mapping[str, Any]]:
+    """Each record once, in key order, so that two writers cannot lock crosswise."""
+    reasons = {(one.entity[:_LONGEST], one.record_id[:_LONGEST]): one.reason for one in refreshes}
+    return [
+        {
+            "tenant_id": live.tenant_id,
+            "connection_id": live.connection_id,
+            "entity": entity,
+            "record_id": record_id,
+            "reason": reason,
+            "at": at,
+        }
+        for (entity, record_id), reason in sorted(reasons.items())
+    ]

@@ -1,0 +1,188 @@
+"""A CRM's delivery on its way in: proven, translated, accepted, and what was puzzling kept."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import structlog
+
+from libs.common import metrics
+from libs.common.clock import Clock
+from libs.common.contracts.cloudevents import IncomingEvent
+from services.ingest.app import counting
+from services.ingest.app.accept import Acceptor
+from services.ingest.app.ahead import flagged
+from services.ingest.app.connection_counts import ConnectionCounts, Delivered
+from services.ingest.app.ports import Sandboxes
+from services.ingest.domain import letters
+from services.ingest.domain.connections import Live
+from services.ingest.domain.crm.model import (
+    Connector,
+    Delivery,
+    Kind,
+    Refresh,
+    Refused,
+    Translation,
+    Unreadable,
+)
+from services.ingest.domain.examine import examine_incoming
+from services.ingest.domain.letters import Letter
+from services.ingest.domain.model import Candidate, Decision, Examined, Receipt
+from services.ingest.settings import IngestSettings
+
+T = TypeVar("T")
+_log = structlog.get_logger(__name__)
+
+
+class ConnectorFailed(Exception):
+    """A fault of ours: the CRM is asked to send again."""
+
+
+class Keeper(Protocol):
+    """Keeps what a delivery brings besides events; raises `IndexUnavailable`."""
+
+    async def keep(
+        self, live: Live, letters: Sequence[Letter], refreshes: Sequence[Refresh], at: datetime
+    ) -> None:
+        """Durable when it returns. A letter that is there already is kept once."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What became of a delivery; `rejected` are now dead letters."""
+
+    accepted: int
+    duplicates: int
+    rejected: int
+    refreshes: int
+
+
+class Receiver:
+    """Deliveries of every connection. Events enter by the door of `POST /v1/events`."""
+
+    def __init__(
+        self,
+        connectors: Mapping[Kind, Connector],
+        acceptor: Acceptor,
+        keeper: Keeper,
+        sandboxes: Sandboxes,
+        counts: ConnectionCounts,
+        clock: Clock,
+        settings: IngestSettings,
+    ) -> None:
+        self._connectors, self._acceptor, self._keeper = connectors, acceptor, keeper
+        self._sandboxes, self._counts = sandboxes, counts
+        self._clock, self._settings = clock, settings
+
+    async def receive(self, live: Live, delivery: Delivery, receipt: Receipt) -> Received:
+        """Raises `Refused`, `Unreadable`, `ConnectorFailed`, or what `Acceptor.accept` and `Keeper`
+        raise; then nothing is promised and a repetition is harmless.
+
+        Events come first: a puzzle that cannot be kept now holds up none of its neighbours.
+        """
+        self._prove(live, delivery, receipt.received_at)
+        told = self.translate(live, delivery)
+        examined = await self._examined(told.events, receipt)
+        decision = await self._acceptor.accept(receipt, examined)
+        kept = letters.of_puzzles(live, delivery, told.puzzles)
+        kept += letters.of_rejected(live, delivery, told.events, examined)
+        if kept or told.refreshes:
+            async with asyncio.timeout(self._settings.index_deadline):
+                await self._keeper.keep(live, kept, told.refreshes, receipt.received_at)
+        self._count(live, receipt, examined, decision, puzzles=len(told.puzzles))
+        return _received(decision, told, len(kept))
+
+    def proof(self, live: Live, delivery: Delivery, now: datetime) -> int:
+        """The place of the secret that proves it; raises `Refused` or `ConnectorFailed`."""
+        verify = self._connectors[live.kind].verify
+        return _ours(live, lambda: verify(delivery, live.connection, now))
+
+    def translate(self, live: Live, delivery: Delivery) -> Translation:
+        """Raises `Unreadable` or `ConnectorFailed`."""
+        translate = self._connectors[live.kind].translate
+        return _ours(live, lambda: translate(delivery, live.connection))
+
+    def _prove(self, live: Live, delivery: Delivery, now: datetime) -> None:
+        try:
+            place = self.proof(live, delivery, now)
+        except Refused as refused:
+            metrics.INGEST_SIGNATURE_FAILURES.labels(live.kind, refused.code).inc()
+            self._counts.refused(live)
+            _log.warning(
+                "delivery_refused", connection=live.connection_id, kind=live.kind, code=refused.code
+            )
+            raise
+        tell = _log.info if place else _log.debug  # an old one still in use is worth knowing
+        tell("delivery_proven", connection=live.connection_id, kind=live.kind, proven_by=place)
+
+    async def _examined(
+        self, events: Sequence[IncomingEvent], receipt: Receipt
+    ) -> Sequence[Examined]:
+        examined = [examine_incoming(event, receipt) for event in events]
+        patience = self._settings.lookup_deadline
+        return await flagged(examined, receipt.tenant_id, self._sandboxes, patience)
+
+    def _count(
+        self,
+        live: Live,
+        receipt: Receipt,
+        examined: Sequence[Examined],
+        decision: Decision,
+        *,
+        puzzles: int,
+    ) -> None:
+        counting.judged(live.kind, examined, decision)
+        counting.came(decision.fresh, receipt.received_at)
+        if puzzles:
+            metrics.INGEST_EVENTS.labels(live.kind, "other", "rejected").inc(puzzles)
+        by = [verdict.status for verdict in decision.verdicts]
+        self._counts.delivered(
+            live,
+            Delivered(
+                at=receipt.received_at,
+                accepted=by.count("accepted"),
+                duplicates=by.count("duplicate"),
+                rejected=by.count("rejected") + puzzles,
+                last_event_at=_latest(decision.fresh),
+            ),
+        )
+
+
+def _received(decision: Decision, told: Translation, kept: int) -> Received:
+    by = [verdict.status for verdict in decision.verdicts]
+    return Received(by.count("accepted"), by.count("duplicate"), kept, len(told.refreshes))
+
+
+def _latest(fresh: Sequence[Candidate]) -> datetime | None:
+    return max((event.envelope.occurred_at for event in fresh), default=None)
+
+
+def _ours(live: Live, run: Callable[[], T]) -> T:
+    """What nobody foresaw is our fault, never answered as the sender's. Its text may hold what the
+    CRM sent, so the log gets the place only."""
+    try:
+        return run()
+    except (Refused, Unreadable):
+        raise
+    except Exception as error:  # noqa: BLE001  a connector may fail in any way
+        _log.error(
+            "connector_failed",
+            connection=live.connection_id,
+            kind=live.kind,
+            error=type(error).__name__,
+            at=_place(error),
+        )
+        raise ConnectorFailed(live.kind) from None
+
+
+def _place(error: BaseException) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return ""
+    return f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"

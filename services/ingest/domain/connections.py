@@ -1,0 +1,93 @@
+"""Connections as they are kept: settings in versions, secrets apart from them and sealed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from services.ingest.domain.crm.model import Connection, Kind
+
+Definition = Mapping[str, Any]
+"""`kind`, the three maps, `id_prefix`, `public_url`, `mapping_id`; never a secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredConnection:
+    """The latest version. A deleted one stays, without secrets: its id belongs to its tenant for
+    good, or whoever took it next would get what a forgotten CRM still sends there."""
+
+    tenant_id: str
+    connection_id: str
+    version: int
+    definition: Definition
+    sealed: tuple[bytes, ...] = field(repr=False)
+    sealed_at: datetime
+    deleted: bool
+    published_at: datetime
+    published_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionVersion:
+    """One version, as it is listed."""
+
+    connection_id: str
+    version: int
+    definition: Definition
+    secrets_changed: bool
+    deleted: bool
+    published_at: datetime
+    published_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """A connection as deliveries meet it, with its secrets in the clear."""
+
+    tenant_id: str
+    connection_id: str
+    kind: Kind
+    connection: Connection = field(repr=False)
+
+
+def live(
+    tenant_id: str, connection_id: str, definition: Definition, secrets: Sequence[str]
+) -> Live:
+    connection = Connection(
+        connection_id=connection_id,
+        secrets=tuple(secrets),
+        public_url=definition["public_url"],
+        id_prefix=definition["id_prefix"],
+        pipeline_map=definition["pipeline_map"],
+        stage_map=definition["stage_map"],
+        field_map=definition["field_map"],
+    )
+    return Live(tenant_id, connection_id, definition["kind"], connection)
+
+
+def next_version(
+    held: StoredConnection | None,
+    key: tuple[str, str],
+    definition: Definition,
+    sealed: tuple[bytes, ...] | None,
+    at: datetime,
+    by: str,
+) -> StoredConnection:
+    """What follows `held`; `None` for `sealed` keeps its secrets."""
+    if held is None:
+        return StoredConnection(*key, 1, definition, sealed or (), at, False, at, by)
+    kept = held if sealed is None else replace(held, sealed=sealed, sealed_at=at)
+    return replace(
+        kept,
+        version=held.version + 1,
+        definition=definition,
+        deleted=False,
+        published_at=at,
+        published_by=by,
+    )
+
+
+def deleted(held: StoredConnection, at: datetime, by: str) -> StoredConnection:
+    """The version that ends it; its secrets are gone."""
+    ended = next_version(held, (held.tenant_id, held.connection_id), held.definition, (), at, by)
+    return replace(ended, deleted=True)

@@ -1,0 +1,131 @@
+"""Bodies of commands about connections; what they ask for that cannot be is told with pointers."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints
+
+from libs.common.contracts.events import ATTRIBUTE, DealFields
+from libs.common.contracts.values import Instant, clean_text
+from libs.common.web.errors import ErrorItem
+from services.ingest.domain.crm.model import Kind
+from services.ingest.entrypoints.schemas import Command
+
+MAX_SECRETS = 2
+_BASIC = ("pipedrive", "generic")
+
+
+def _printable(text: str) -> str:
+    if not clean_text(text).isprintable():
+        raise ValueError("must be printable")
+    return text
+
+
+def _http(url: str) -> str:
+    try:
+        parts = urlsplit(_printable(url))
+        host = parts.hostname
+    except ValueError:
+        raise ValueError("must be a URL") from None
+    if parts.scheme not in ("https", "http") or not host:
+        raise ValueError("must be the http(s) URL as the CRM calls it")
+    return url
+
+
+def _deal_fields(fields: dict[str, str]) -> dict[str, str]:
+    for name in fields.values():
+        named = name.startswith(ATTRIBUTE) and len(name) > len(ATTRIBUTE)
+        if not named and name not in DealFields.model_fields:
+            raise ValueError(f"{name[:50]!r} is no field of a deal; own ones are attributes.<name>")
+    return fields
+
+
+Id = Annotated[
+    str, StringConstraints(strict=True, min_length=1, max_length=200), AfterValidator(_printable)
+]
+Named = Annotated[
+    str, StringConstraints(strict=True, min_length=1, max_length=200), AfterValidator(clean_text)
+]
+Ids = Annotated[dict[Id, Id], Field(max_length=1_000)]
+Secret = Annotated[SecretStr, Field(min_length=1, max_length=1_000)]
+
+
+class PutConnection(Command):
+    """How one account of a CRM delivers. `secrets` are never shown; left out on a replacement, the
+    ones that are there stay. Of two the newer comes first; both prove deliveries."""
+
+    kind: Kind
+    secrets: Annotated[list[Secret], Field(min_length=1, max_length=MAX_SECRETS)] | None = None
+    pipeline_map: Ids = Field(default_factory=dict)
+    stage_map: Ids = Field(default_factory=dict)
+    field_map: Annotated[Ids, AfterValidator(_deal_fields)] = Field(default_factory=dict)
+    id_prefix: Annotated[
+        str, StringConstraints(strict=True, max_length=50), AfterValidator(_printable)
+    ] = ""
+    public_url: (
+        Annotated[str, StringConstraints(strict=True, max_length=2_000), AfterValidator(_http)]
+        | None
+    ) = None
+    mapping_id: Id | None = None
+
+    def definition(self) -> dict[str, Any]:
+        """All but the secrets."""
+        return self.model_dump(exclude={"secrets"})
+
+    def plain(self) -> tuple[str, ...] | None:
+        if self.secrets is None:
+            return None
+        return tuple(secret.get_secret_value() for secret in self.secrets)
+
+
+class Sample(Command):
+    """A delivery as the CRM would send it. A text is taken byte for byte, which a signature needs;
+    any other JSON is written out first."""
+
+    body: Any
+    headers: Annotated[dict[str, str], Field(max_length=100)] = Field(default_factory=dict)
+    query: Annotated[dict[str, str], Field(max_length=100)] = Field(default_factory=dict)
+
+
+class Record(Command):
+    entity: Named
+    record_id: Named
+
+
+class RecordsRead(Command):
+    """Records that were read from the CRM. One that was told of again after `read_at` stays
+    listed; it should be the time at which the reading began."""
+
+    records: Annotated[list[Record], Field(min_length=1, max_length=500)]
+    read_at: Instant | None = None
+
+
+def unbuilt(wanted: PutConnection, connectors: Mapping[Kind, Any]) -> Iterator[ErrorItem]:
+    """What it asks for that is not there yet."""
+    if wanted.kind not in connectors:
+        yield ErrorItem(f"{wanted.kind} is not built yet", "not_supported_yet", pointer="/kind")
+    if wanted.mapping_id is not None:
+        yield ErrorItem("mappings are not built yet", "not_supported_yet", pointer="/mapping_id")
+
+
+def secret_faults(kind: Kind, secrets: Sequence[str]) -> Iterator[ErrorItem]:
+    """Secrets that could never prove a delivery."""
+    for place, secret in enumerate(secrets):
+        if why := _useless(kind, secret):
+            yield ErrorItem(why, "invalid_secret", pointer=f"/secrets/{place}")
+
+
+def _useless(kind: Kind, secret: str) -> str | None:
+    if kind in _BASIC and ":" not in secret:
+        return "must be user:password"
+    if kind == "close" and not _is_hex(secret):
+        return "must be the signature key as Close shows it, in hex digits"
+    return None
+
+
+def _is_hex(text: str) -> bool:
+    try:
+        return bool(bytes.fromhex(text))
+    except ValueError:
+        return False

@@ -1,0 +1,126 @@
+"""`POST /v1/connections/{id}/test`: what a delivery would become. Nothing is accepted or kept."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Request, Response
+
+from libs.common.contracts.cloudevents import IncomingEvent
+from libs.common.web.body import read_body
+from libs.common.web.commands import documented, parsed_command, refuse_key
+from libs.common.web.errors import UnsupportedMedia
+from services.ingest.adapters.sealing import CannotOpen
+from services.ingest.app.receiving import ConnectorFailed
+from services.ingest.domain.connections import Live, live
+from services.ingest.domain.crm.model import Delivery, Puzzle, Refused, Translation, Unreadable
+from services.ingest.domain.examine import examine_incoming
+from services.ingest.domain.model import Candidate, Examined, Receipt
+from services.ingest.entrypoints.connection_bodies import Sample
+from services.ingest.entrypoints.connections import (
+    Configurer,
+    ConnectionId,
+    existing,
+    json_answer,
+)
+from services.ingest.entrypoints.state import IngestState, ingest_of
+from services.ingest.entrypoints.webhook_answers import connector_failed, secrets_of_no_use
+
+router = APIRouter(tags=["connections"])
+_PROOF = re.compile(r"signature|sig-|authorization", re.I)
+_MOST = 2 * 1024 * 1024
+"""A delivery of 1 MiB, written as a JSON text."""
+
+
+@router.post("/v1/connections/{connection_id}/test", openapi_extra=documented(Sample))
+async def test_connection(
+    request: Request, principal: Configurer, connection_id: ConnectionId
+) -> Response:
+    """Events, puzzles and records to be read that a sample makes, and whether its signature, if it
+    has one, would be taken now."""
+    refuse_key(request, "it has no effect to be repeated")
+    sample, ingest = await _sample(request), ingest_of(request)
+    tenant = principal.tenant_id
+    async with ingest.database.for_tenant(tenant) as tx:
+        stored = await existing(tx, tenant, connection_id)
+    try:
+        secrets = ingest.sealer.open(tenant, connection_id, stored.sealed)
+    except CannotOpen:
+        raise secrets_of_no_use() from None
+    tried = live(tenant, connection_id, stored.definition, secrets)
+    try:
+        return json_answer(_shown(ingest, tried, _delivery(sample)))
+    except ConnectorFailed:
+        raise connector_failed() from None
+
+
+async def _sample(request: Request) -> Sample:
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media != "application/json":
+        raise UnsupportedMedia("send application/json")
+    return parsed_command(await read_body(request, _MOST), Sample)
+
+
+def _delivery(sample: Sample) -> Delivery:
+    body = sample.body.encode() if isinstance(sample.body, str) else orjson.dumps(sample.body)
+    return Delivery(body, {n.lower(): v for n, v in sample.headers.items()}, sample.query)
+
+
+def _shown(ingest: IngestState, tried: Live, delivery: Delivery) -> dict[str, Any]:
+    unreadable, told = None, Translation()
+    try:
+        told = ingest.receiver.translate(tried, delivery)
+    except Unreadable as error:
+        unreadable = str(error)
+    receipt = Receipt(tried.tenant_id, ingest.clock.now())
+    examined = [examine_incoming(event, receipt) for event in told.events]
+    return {
+        "proof": _proof(ingest, tried, delivery),
+        "unreadable": unreadable,
+        "events": _events(told.events, examined),
+        "puzzles": [_puzzle(puzzle) for puzzle in told.puzzles],
+        "refreshes": [
+            {"entity": one.entity, "record_id": one.record_id, "reason": one.reason}
+            for one in told.refreshes
+        ],
+    }
+
+
+def _proof(ingest: IngestState, tried: Live, delivery: Delivery) -> dict[str, Any] | None:
+    """`None` where the sample carries none."""
+    carried = any(map(_PROOF.search, delivery.headers)) or tried.kind in (
+        "zoho",
+        "salesforce_outbound",
+    )
+    if not carried:
+        return None
+    try:
+        place = ingest.receiver.proof(tried, delivery, ingest.clock.now())
+    except Refused as error:
+        return {"verifies": False, "code": error.code, "detail": error.detail}
+    return {"verifies": True, "secret": place}
+
+
+def _events(events: Sequence[IncomingEvent], examined: Sequence[Examined]) -> list[dict[str, Any]]:
+    return [_event(event, judged) for event, judged in zip(events, examined, strict=True)]
+
+
+def _event(event: IncomingEvent, judged: Examined) -> dict[str, Any]:
+    """In the form of `POST /v1/events`; an id that is missing is the one it would get."""
+    accepted = isinstance(judged, Candidate)
+    return {
+        "id": judged.envelope.id if isinstance(judged, Candidate) else event.id,
+        "source": event.source,
+        "type": event.type,
+        "time": event.time,
+        "sequence": None if event.sequence is None else str(event.sequence),
+        "data": event.data,
+        "status": "accepted" if accepted else "rejected",
+        "code": judged.code,
+    }
+
+
+def _puzzle(puzzle: Puzzle) -> dict[str, Any]:
+    raw = puzzle.raw.decode(errors="replace") if isinstance(puzzle.raw, bytes) else puzzle.raw
+    return {"code": puzzle.code, "detail": puzzle.detail, "raw": raw}
