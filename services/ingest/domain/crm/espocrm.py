@@ -59,10 +59,10 @@ def _proves(secret: str, given: bytes, delivery: Delivery, newer: bool) -> bool:
 
 def translate(delivery: Delivery, connection: Connection) -> Translation:
     body = read(delivery)
-    if not isinstance(body, list):
+    if not isinstance(body, list | dict):
         raise Unreadable("a delivery of EspoCRM is a list of records")
-    event = _event(delivery, connection)
-    return gathered(body, lambda part: _events(part, event, connection))
+    event, parts = _event(delivery, connection), body if isinstance(body, list) else [body]
+    return gathered(parts, lambda part: _events(part, event, connection))
 
 
 def _event(delivery: Delivery, connection: Connection) -> str:

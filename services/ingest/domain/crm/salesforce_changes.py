@@ -57,7 +57,10 @@ def _deal(kind: str, record_id: str, fields: Fields, draft: Draft) -> list[Incom
 def _activity(
     entity: str, kind: str, record_id: str, fields: Fields, draft: Draft
 ) -> Sequence[Told]:
-    """A change names what an activity is about only if that changed: else it has to be read."""
+    """A change names what an activity is about only if that changed: else it has to be read. A
+    task that is told whole again has not been done again."""
+    if kind in ("UNDELETE", "SNAPSHOT"):
+        return []
     values, new = fields.values, kind == "CREATE"
     if new or any(name in values for name in salesforce.TELLING):
         event = salesforce.activity(entity, record_id, values, draft, new=new)

@@ -8,7 +8,7 @@ from typing import Any
 
 from libs.common.contracts.cloudevents import IncomingEvent
 from services.ingest.domain.crm import salesforce
-from services.ingest.domain.crm.bodies import digest, gathered, happened
+from services.ingest.domain.crm.bodies import Puzzling, digest, gathered, happened, read
 from services.ingest.domain.crm.drafts import Draft
 from services.ingest.domain.crm.fields import ident
 from services.ingest.domain.crm.model import (
@@ -62,11 +62,16 @@ def _long(short: str) -> str:
 
 
 def translate(delivery: Delivery, connection: Connection) -> Translation:
-    return gathered(parse(delivery.body).notifications, lambda part: _events(part, connection))
+    """A part that was put aside comes back as the JSON that it was put aside as."""
+    again = delivery.body.startswith(b"{")
+    parts = [read(delivery)] if again else parse(delivery.body).notifications
+    return gathered(parts, lambda part: _events(part, connection))
 
 
 def _events(part: Mapping[str, Any], connection: Connection) -> Iterable[IncomingEvent]:
-    kind, record = part["type"], part["record"]
+    kind, record = part.get("type"), part.get("record")
+    if not isinstance(record, dict):
+        raise Puzzling("invalid_event", "a notification brings the record of an object")
     record_id, draft = named(record, "Id"), _draft(part, connection)
     made: Sequence[IncomingEvent] = ()
     if kind == "Opportunity":

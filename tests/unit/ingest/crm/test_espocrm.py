@@ -206,8 +206,15 @@ def test_a_rotten_record_spoils_no_other(rotten: Any) -> None:
     assert [one.raw for one in translation.puzzles] == [rotten]
 
 
+def test_a_part_can_be_translated_again_by_itself() -> None:
+    (puzzle,) = told("Opportunity.update", change(amount="many")).puzzles
+    mended = puzzle.raw | {"amount": "5"}
+    (event,) = translated(CONNECTOR, mended, MAPPED, query={"event": "Opportunity.update"}).events
+    assert event.data["changes"] == {"amount": "5"}
+
+
 def test_what_is_no_list_is_unreadable() -> None:
-    for content in (b"", b"{}", b"[" * 100_000):
+    for content in (b"", b"7", b"[" * 100_000):
         with pytest.raises(Unreadable):
             translated(CONNECTOR, content)
 

@@ -226,6 +226,11 @@ def test_who_made_a_change_with_what_is_kept_out() -> None:
         ({}, {"kind": "MELT"}, "salesforce_cdc.Opportunity.MELT"),
         ({"Status": "x"}, {"entityName": "Task", "kind": "CREATE"}, "salesforce_cdc.Task.CREATE"),
         ({}, {"entityName": "Task", "kind": "DELETE"}, "salesforce_cdc.Task.DELETE"),
+        (
+            {"WhatId": ID, "IsClosed": True},
+            {"entityName": "Task", "kind": "SNAPSHOT"},
+            "salesforce_cdc.Task.SNAPSHOT",
+        ),
     ],
 )
 def test_what_else_is_told(fields: Any, more: Any, type_: str) -> None:
@@ -288,6 +293,13 @@ def test_what_is_no_object_is_unreadable() -> None:
     for content in (b"", b'"x"', b"1"):
         with pytest.raises(Unreadable):
             translated(CONNECTOR, content)
+
+
+def test_a_part_can_be_translated_again_by_itself() -> None:
+    (puzzle,) = told({"Amount": -5}).puzzles
+    (event,) = translated(CONNECTOR, puzzle.raw | {"Amount": 5}, MAPPED).events
+    (first,) = told({"Amount": 5}).events
+    assert event == first
 
 
 def test_a_published_sample() -> None:

@@ -190,6 +190,24 @@ def test_a_rotten_record_spoils_no_other() -> None:
     assert [one.code for one in translation.puzzles] == ["invalid_field", "missing_id"]
 
 
+def test_a_part_can_be_translated_again_by_itself() -> None:
+    (puzzle,) = told(note(Id="006b", Amount="x")).puzzles
+    puzzle.raw["record"]["Amount"] = "5"
+    (event,) = translated(CONNECTOR, puzzle.raw, MAPPED).events
+    assert event.data == {"deal_id": "s-006b", "changes": {"amount": "5"}}
+
+
+@proofs.RUBBISH
+@given(proofs.JSON)
+def test_rubbish_in_the_place_of_a_part_never_raises(rubbish: Any) -> None:
+    proofs.sound(CONNECTOR, {"Id": "04l1", "type": rubbish, "record": rubbish}, MAPPED)
+    proofs.sound(
+        CONNECTOR,
+        {"Id": rubbish, "type": "Opportunity", "record": {"Id": "x", "Name": rubbish}},
+        MAPPED,
+    )
+
+
 @pytest.mark.parametrize(("acknowledged", "text"), [(True, "true"), (False, "false")])
 def test_the_answer(acknowledged: bool, text: str) -> None:
     root = fromstring(reply(acknowledged))
