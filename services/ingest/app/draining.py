@@ -17,6 +17,7 @@ from services.ingest.domain.model import Candidate
 from services.ingest.settings import IngestSettings
 
 _Frame = tuple[Place, bytes]
+_PROBE, _GROWTH = 20, 4
 _log = structlog.get_logger(__name__)
 
 
@@ -29,6 +30,7 @@ class Drainer:
         self._spool, self._log, self._index = spool, log, index
         self._clock, self._settings = clock, settings
         self._backoff = Backoff(settings.drain_first_pause, settings.drain_longest_pause)
+        self._most = settings.max_group
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`."""
@@ -42,9 +44,13 @@ class Drainer:
             await self._attempt(stop)
 
     async def _attempt(self, stop: asyncio.Event) -> None:
-        """One batch; whatever goes wrong, the frames stay and are tried again."""
+        """One batch; whatever goes wrong, the frames stay and are tried again.
+
+        After a failure batches begin small again: a log that is away is asked with little, and one
+        that is slow takes in its time what it could not take at once.
+        """
         try:
-            await self._drain(await self._spool.head())
+            await self._next_batch()
         except (LogError, IndexUnavailable, TimeoutError, OSError) as error:
             self._spool.log_down |= isinstance(error, LogError | TimeoutError)
             _log.warning("spool_waits", events=len(self._spool), error=repr(error))
@@ -52,9 +58,18 @@ class Drainer:
             _log.exception("spool_stuck", events=len(self._spool))
         else:
             self._spool.log_down = False
+            self._most = min(self._most * _GROWTH, self._settings.max_group)
             self._backoff.reset()
             return
+        self._most = _PROBE
         await self._backoff.pause(stop)
+
+    async def _next_batch(self) -> None:
+        frames = await self._spool.head(self._most)
+        if frames:
+            await self._drain(frames)
+        else:
+            await self._spool.recount()
 
     async def _drain(self, frames: Sequence[_Frame]) -> None:
         """One append; a record that the log refuses for good is kept apart from its neighbours."""

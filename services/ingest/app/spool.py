@@ -8,7 +8,7 @@ import asyncio
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from itertools import islice
 
@@ -29,6 +29,7 @@ class Spool:
         self._store, self._clock, self._settings = store, clock, settings
         self.name = store.name
         self._pending, self._coming = Pending(), Counter[bytes]()
+        self._turn, self._writing = asyncio.Lock(), set[asyncio.Task[None]]()
         self.log_down = False
         self.filled = asyncio.Event()
         """Set while there is something to drain."""
@@ -40,11 +41,14 @@ class Spool:
             limit=settings.spool_deadline,
         )
 
-    async def load(self) -> None:
-        """Count what an earlier process left."""
-        for entry in await asyncio.to_thread(self._left):
-            self._pending.add(*entry)
-        self._tell()
+    async def recount(self) -> None:
+        """Count what is there: what an earlier process left, or all but what became damaged."""
+        async with self._turn:
+            pending = Pending()
+            for entry in await asyncio.to_thread(self._left):
+                pending.add(*entry)
+            self._pending = pending
+            self._tell()
 
     def _left(self) -> list[tuple[bytes, datetime]]:
         return [summary(payload) for _, payload in self._store.frames()]
@@ -78,11 +82,12 @@ class Spool:
         if reason := self.refuses():
             raise SpoolFull(reason)
         with self._on_their_way(candidates):
-            await self._writes.submit(candidates)
+            async with asyncio.timeout(self._settings.spool_deadline):
+                await self._writes.submit(candidates)
 
-    async def head(self) -> list[tuple[Place, bytes]]:
-        """The oldest frames, as many as one append takes."""
-        most = min(len(self), self._settings.max_group)
+    async def head(self, most: int) -> list[tuple[Place, bytes]]:
+        """The oldest frames that wait, `most` at most."""
+        most = min(len(self), most)
         return await asyncio.to_thread(lambda: list(islice(self._store.frames(), most)))
 
     async def drop(self, drained: Sequence[tuple[Place, bytes]]) -> None:
@@ -98,15 +103,36 @@ class Spool:
         return self._store.size
 
     async def close(self, seconds: float) -> None:
+        """A write that a hung disk never ends keeps its file; the end of the process closes it."""
         await self._writes.close(seconds)
-        self._store.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._turn.acquire()
+            await asyncio.to_thread(self._store.close)
 
     async def _write(self, candidates: Sequence[Candidate]) -> Sequence[None]:
-        await asyncio.to_thread(lambda: self._store.append([framed(c) for c in candidates]))
-        for candidate in candidates:
-            self._pending.add(candidate.log_key, candidate.envelope.recorded_at)
-        self._tell()
+        """One write at a time. A deadline ends the wait for it, but not the write: what becomes
+        durable late is drained like all else, though nobody was told so."""
+        await self._turn.acquire()
+        writing = asyncio.create_task(self._written(candidates), name="spool-write")
+        self._writing.add(writing)
+        writing.add_done_callback(self._ended)
+        await asyncio.shield(writing)
         return [None] * len(candidates)
+
+    async def _written(self, candidates: Sequence[Candidate]) -> None:
+        try:
+            await asyncio.to_thread(lambda: self._store.append([framed(c) for c in candidates]))
+            for candidate in candidates:
+                self._pending.add(candidate.log_key, candidate.envelope.recorded_at)
+            self._tell()
+        finally:
+            self._turn.release()
+
+    def _ended(self, writing: asyncio.Task[None]) -> None:
+        self._writing.discard(writing)
+        if not writing.cancelled():
+            writing.exception()  # who still waits for it is told; nobody else needs to be
 
     @contextmanager
     def _on_their_way(self, candidates: Sequence[Candidate]) -> Iterator[None]:

@@ -63,7 +63,7 @@ class Spools:
 
     async def _hold(self, store: SpoolStore) -> Spool:
         spool = Spool(store, self._clock, self._settings)
-        await spool.load()
+        await spool.recount()
         self._held.append(spool)
         if len(spool):
             _log.warning("spool_left_over", events=len(spool), oldest=str(spool.oldest))
@@ -79,7 +79,7 @@ class Spools:
             await self._drainer(spool).empty(self._stop)
             if not len(spool):
                 self._held.remove(spool)
-                await spool.close(0)
+                await spool.close(1)
 
     async def _measure(self) -> None:
         while not self._stop.is_set():

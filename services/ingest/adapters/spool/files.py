@@ -1,5 +1,6 @@
 """The spool on disk: frames in, frames out in their order, nothing dropped but what is damaged."""
 
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ from services.ingest.adapters.spool.segment import Segment, SegmentBroken
 from services.ingest.app.ports import Place, SpoolFull
 from services.ingest.domain.frames import Damage, Frame
 
+KEPT = 1024 * 1024
+"""A smaller file is written on although all of it is drained: a new one for each event is slow."""
 _log = structlog.get_logger(__name__)
 
 
@@ -30,6 +33,8 @@ class SpoolFiles:
 
     def __init__(self, folder: Folder, limits: SpoolLimits) -> None:
         self._folder, self._limits = folder, limits
+        self._turn = threading.Lock()
+        """Of whoever appends, or takes away the file that is appended to."""
         self._segments = list(folder.segments())
         self._head = folder.position()
         if self._segments:
@@ -49,6 +54,10 @@ class SpoolFiles:
         size = sum(map(len, frames))
         if self.size + size > self._limits.total:
             raise SpoolFull(f"the spool holds {self.size} of {self._limits.total} bytes")
+        with self._turn:
+            self._append(frames, size)
+
+    def _append(self, frames: Sequence[bytes], size: int) -> None:
         try:
             faults.hit("ingest.spool.before_write")
             self._room(size).append(frames)
@@ -69,22 +78,37 @@ class SpoolFiles:
                 yield from self._of(segment, start)
 
     def drop(self, place: Place) -> None:
-        """Everything before `place` is in the log."""
+        """Everything before `place` is in the log. A full disk does not hinder it: a position
+        that cannot be kept repeats some frames after a start."""
         self._head = place
-        self._folder.advance(place)
-        while self._segments and self._done(self._segments[0], place):
-            self._segments.pop(0).remove()
+        try:
+            self._folder.advance(place)
+        except OSError as error:
+            _log.warning("spool_position_not_kept", error=repr(error))
+        with self._turn:
+            self._forget(KEPT)
 
     def close(self) -> None:
-        for segment in self._segments:
-            segment.close()
-        self._folder.close()
+        """Takes away what holds no frame any more, so that nobody looks for some in it."""
+        with self._turn:
+            if next(self.frames(), None) is None:
+                self._forget_all()
+            for segment in self._segments:
+                segment.close()
+            self._folder.close()
 
-    def _done(self, segment: Segment, place: Place) -> bool:
-        """A segment goes once it is drained and another one is written to, or it is full."""
-        if segment.number < place[0]:
-            return True
-        return segment.number == place[0] and place[1] >= segment.size >= self._limits.segment
+    def _forget(self, kept: int) -> None:
+        """Remove drained files; the last one only where it is worth beginning another."""
+        while self._segments and self._done(self._segments[0], min(kept, self._limits.segment)):
+            self._segments.pop(0).remove()
+
+    def _forget_all(self) -> None:
+        while self._segments:
+            self._segments.pop(0).remove()
+
+    def _done(self, segment: Segment, kept: int) -> bool:
+        number, end = self._head
+        return segment.number < number or (segment.number == number and end >= segment.size >= kept)
 
     def _room(self, size: int) -> Segment:
         last = self._segments[-1] if self._segments else None

@@ -69,18 +69,30 @@ class Folder:
         written.replace(self.path / "position")
 
     def keep_aside(self, name: str, content: bytes) -> bool:
-        """Bytes that no event can be read from, for whoever mends them; whether they are new."""
+        """Bytes that no event can be read from, for whoever mends them; whether they are new.
+
+        Whole and durable or not there: the file that they come from may be removed next.
+        """
         folder = self.path / "damaged"
         folder.mkdir(mode=_PRIVATE, exist_ok=True)
-        path = folder / name
-        if path.exists():
+        if (folder / name).exists():
             return False
-        path.touch(mode=0o600)
-        path.write_bytes(content)
+        _write_durably(folder / f"{name}.new", content)
+        (folder / f"{name}.new").replace(folder / name)
+        _sync_folder(folder)
         return True
 
     def close(self) -> None:
         os.close(self._lock)
+
+
+def _write_durably(path: Path, content: bytes) -> None:
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _sync_folder(path: Path) -> None:

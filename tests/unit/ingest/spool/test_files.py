@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from services.ingest.adapters.spool.files import SpoolFiles, SpoolLimits
+from services.ingest.adapters.spool.files import KEPT, SpoolFiles, SpoolLimits
 from services.ingest.adapters.spool.folder import Folder, Taken
 from services.ingest.adapters.spool.stores import SpoolFolders
-from services.ingest.app.ports import SpoolFull
+from services.ingest.app.ports import Place, SpoolFull
 from services.ingest.domain.frames import candidate_of, framed
 from tests.unit.ingest.spool.frames import candidate
 
@@ -173,3 +173,68 @@ def test_each_process_gets_a_folder_and_finds_what_was_left(tmp_path: Path) -> N
     orphan = folders.orphan()
     assert orphan is not None
     assert ids(orphan) == ["e-0"]
+
+
+def drain(files: SpoolFiles) -> None:
+    files.drop(list(files.frames())[-1][0])
+
+
+def test_a_drained_folder_is_no_orphan_again(tmp_path: Path) -> None:
+    folders = SpoolFolders(tmp_path, ROOMY)
+    own = folders.own()
+    filled(tmp_path / "1")
+    orphan = folders.orphan()
+    assert orphan is not None
+    drain(orphan)
+    orphan.close()
+    assert folders.orphan() is None, "it would be taken again and again"
+    own.close()
+
+
+def test_a_folder_with_damage_alone_is_no_orphan_again(tmp_path: Path) -> None:
+    folders = SpoolFolders(tmp_path, ROOMY)
+    own = folders.own()
+    filled(tmp_path / "1", FRAMES[:1])
+    path = segment(tmp_path / "1")
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+    orphan = folders.orphan()
+    assert orphan is not None
+    assert ids(orphan) == []
+    orphan.close()
+    assert folders.orphan() is None
+    assert len(list((tmp_path / "1" / "damaged").iterdir())) == 1
+    own.close()
+
+
+def test_what_is_drained_gives_its_room_back_before_its_file_is_full(tmp_path: Path) -> None:
+    files = spool(tmp_path, SpoolLimits(10_000_000, 5_000_000))
+    files.append(FRAMES * (KEPT // len(FRAMES[0])))
+    drain(files)
+    assert files.size == 0
+    files.append(FRAMES[:1])
+    files.close()
+    assert ids(spool(tmp_path)) == ["e-0"]
+
+
+def test_a_full_disk_can_be_drained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = spool(tmp_path, SpoolLimits(1_000_000, len(FRAMES[0]) * 2))
+    for frame in FRAMES:
+        files.append([frame])
+
+    def full(_: Folder, place: Place) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Folder, "advance", full)
+    places = [place for place, _ in files.frames()]
+    files.drop(places[4])
+    assert ids(files) == ["e-5"]
+    assert len(list(tmp_path.glob("*.seg"))) == 1
+
+
+def test_bytes_that_were_half_kept_aside_are_kept_whole_by_the_next(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "a.new").write_bytes(b"h")
+    assert folder.keep_aside("a", b"half")
+    assert not folder.keep_aside("a", b"half")
+    assert [path.read_bytes() for path in (tmp_path / "damaged").iterdir()] == [b"half"]
