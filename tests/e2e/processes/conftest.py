@@ -1,13 +1,18 @@
 """A scene per module: real PostgreSQL, a real Kafka without a topic of ours, processes, tenants."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from libs.common.db.embedded import EmbeddedPostgres
+from libs.common.eventlog.kafka_broker import KafkaBroker
+from libs.common.testing.fixtures import own_broker
 from tests.e2e.processes import topics
+from tests.e2e.processes.outage import Outages
 from tests.e2e.processes.scene import Scene, create
 from tests.e2e.processes.stack import Stack
 
@@ -32,3 +37,33 @@ def scene(
     folder = tmp_path_factory.mktemp("stack")
     with scene_on(postgres_server_url, kafka_server, folder) as opened:
         yield opened
+
+
+@dataclass
+class World:
+    """What there is to break, and the scene upon it."""
+
+    scene: Scene
+    broker: KafkaBroker
+    postgres: EmbeddedPostgres
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A broker and a PostgreSQL of our own; the database keeps what it has acknowledged."""
+    folder: Path = tmp_path_factory.mktemp("world")
+    postgres = EmbeddedPostgres(folder / "pg")
+    with own_broker() as broker:
+        try:
+            postgres.start()
+            with scene_on(postgres.url("postgres"), broker.server, folder) as scene:
+                yield World(scene, broker, postgres)
+        finally:
+            postgres.stop()
+
+
+@pytest.fixture
+def outages(
+    world: World, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> Outages:
+    return Outages(world.scene, world.broker, world.postgres, tmp_path, record_property)

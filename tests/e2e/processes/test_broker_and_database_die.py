@@ -8,16 +8,13 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
 import asyncpg
 import httpx
 import pytest
 
-from libs.common.db.embedded import EmbeddedPostgres
 from libs.common.eventlog.kafka_broker import KafkaBroker
-from libs.common.testing.fixtures import own_broker
-from tests.e2e.processes.conftest import scene_on
+from tests.e2e.processes.conftest import World
 from tests.e2e.processes.outcome import differences
 from tests.e2e.processes.scene import Scene
 from tests.e2e.processes.sender import Sender
@@ -27,29 +24,6 @@ pytestmark = [pytest.mark.e2e, pytest.mark.kafka, pytest.mark.postgres, pytest.m
 Property = Callable[[str, object], None]
 _TERMINATE = """SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid()"""
-
-
-@dataclass
-class World:
-    """What there is to break, and the scene upon it."""
-
-    scene: Scene
-    broker: KafkaBroker
-    postgres: EmbeddedPostgres
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """A broker and a PostgreSQL of our own; the database keeps what it has acknowledged."""
-    folder: Path = tmp_path_factory.mktemp("world")
-    postgres = EmbeddedPostgres(folder / "pg")
-    with own_broker() as broker:
-        try:
-            postgres.start()
-            with scene_on(postgres.url("postgres"), broker.server, folder) as scene:
-                yield World(scene, broker, postgres)
-        finally:
-            postgres.stop()
 
 
 @dataclass

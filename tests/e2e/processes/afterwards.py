@@ -1,0 +1,94 @@
+"""What must hold after an outage: acknowledged is folded, once and in order; the oracle's state."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import asyncpg
+import httpx
+
+from libs.common.contracts.topics import CRM_EVENTS
+from tests.e2e.processes import topics
+from tests.e2e.processes.scene import Scene
+from tests.e2e.processes.sender import client
+from tests.e2e.processes.stack import Process, Stack
+from tests.e2e.processes.stream import Event
+from tests.e2e.processes.traffic import Traffic
+
+Told = Mapping[str, Sequence[Event]]
+
+
+def faults(scene: Scene, stack: Stack, ingest: Process, traffic: Traffic) -> list[str]:
+    """Everything that is wrong once all is folded; the senders have stopped."""
+    told = traffic.acknowledged()
+    found = list(traffic.failures)
+    for tenant, events in told.items():
+        found += _unfolded(tenant, events, asyncio.run(_folded(stack.database_url, tenant)))
+        with client(ingest.url, scene.keys[tenant]) as http:
+            found += _statuses(http, events[:: max(1, len(events) // 20)])
+    records = asyncio.run(topics.read(scene.server, CRM_EVENTS, {}))
+    funnel = stack.start("funnel", "api").ready()
+    found += _disorder(records) + _states(scene, funnel, told)
+    funnel.kill()
+    return found
+
+
+async def _folded(url: str, tenant: str) -> Sequence[str]:
+    connection = await asyncpg.connect(url)
+    try:
+        query = "SELECT event_id FROM funnel.events WHERE tenant_id = $1"
+        return [row[0] for row in await connection.fetch(query, tenant)]
+    finally:
+        await connection.close()
+
+
+def _unfolded(tenant: str, events: Sequence[Event], folded: Sequence[str]) -> list[str]:
+    """Acknowledged events have to be there, and no event more than once."""
+    lost = sorted({event["id"] for event in events} - set(folded))
+    found = [f"{tenant}: {len(lost)} acknowledged events are lost: {lost[:5]}"] if lost else []
+    twice = len(folded) - len(set(folded))
+    return [*found, f"{tenant}: {twice} events are folded twice"] if twice else found
+
+
+def _statuses(http: httpx.Client, events: Sequence[Event]) -> list[str]:
+    """What `GET /v1/events/{id}` says of some of them."""
+    states = {e["id"]: http.get(f"/v1/events/{e['id']}").json().get("state") for e in events}
+    return [f"{name} is {state}" for name, state in states.items() if state != "folded"]
+
+
+def _disorder(records: Sequence[topics.Kept]) -> list[str]:
+    """The first appearances of a deal's events have to be in the order in which they were sent."""
+    steps: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for record in sorted(records, key=lambda r: (r.partition, r.offset)):
+        deal = record.header("ce_tenantid"), record.data["deal_id"]
+        if (step := int(record.header("ce_sequence"))) not in steps[deal]:
+            steps[deal].append(step)
+    return [f"{deal}: {told}" for deal, told in steps.items() if told != sorted(told)]
+
+
+def _states(scene: Scene, funnel: Process, told: Told) -> list[str]:
+    """Each deal as the last event that was acknowledged leaves it."""
+    wanted: dict[tuple[str, str], Any] = {}
+    for tenant, events in told.items():
+        for event in events:
+            step = event["data"].get("changes", {}).get("attributes.step")
+            wanted[tenant, event["data"]["deal_id"]] = step
+    served = {deal: state["attributes"].get("step")
+              for deal, state in scene.served(funnel).items()}  # fmt: skip
+    unlike = [deal for deal, step in wanted.items() if served.get(deal) != step]
+    return [f"{deal}: {served.get(deal)} for {wanted[deal]}" for deal in unlike]
+
+
+def places(stack: Stack) -> int:
+    """How many indexed events have no place in the log yet."""
+    return asyncio.run(_count(stack.database_url))
+
+
+async def _count(url: str) -> int:
+    connection = await asyncpg.connect(url)
+    try:
+        query = 'SELECT count(*) FROM ingest.acceptance WHERE "offset" IS NULL'
+        return int(await connection.fetchval(query))
+    finally:
+        await connection.close()
