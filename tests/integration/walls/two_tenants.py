@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 
@@ -27,7 +28,22 @@ IDS: Mapping[str, tuple[str, ...]] = {
     "rule_id": ("R-1", "R-alpha"),
 }
 """What path parameters are called with: ids that both tenants have, and some of alpha's own."""
+NUMBERS = {"pipeline_id": "P-1", "group_by": "region"}
+PERIOD = {"from": "2026-01-01", "to": "2027-01-01"}
+"""What aggregates are asked: their answers name the regions, and each tenant has one of its own."""
+OF_ONE_INSTANT = ("/v1/funnel/snapshot", "/v1/metrics/stalled")
+"""Those that take no period."""
 COMMON = frozenset(id_ for ids in IDS.values() for id_ in ids if not id_.endswith("alpha"))
+
+
+NOT_HERE = ("/v1/status", "/v1/stream")
+"""Nobody's in particular; and what does not end, which has a test of its own."""
+
+
+def _numbers(path: str) -> str:
+    if not path.startswith(("/v1/funnel/", "/v1/metrics/")):
+        return ""
+    return "?" + urlencode(NUMBERS if path in OF_ONE_INSTANT else NUMBERS | PERIOD)
 
 
 def secret_of(tenant: str) -> str:
@@ -38,23 +54,30 @@ def told_by(tenant: str) -> Iterator[dict[str, Any]]:
     """A tenant's story: each kind of thing under the common id and under one of its own."""
     secret = secret_of(tenant)
     for own in ("1", tenant):
-        yield _event(f"account-{own}", "account.upserted", account_id=f"A-{own}", name=secret)
-        yield _event(f"user-{own}", "user.upserted", user_id=f"U-{own}", name=secret)
-        yield _event(f"team-{own}", "team.upserted", team_id=f"T-{own}", name=secret)
-        yield _event(f"lead-{own}", "lead.created", lead_id=f"L-{own}", campaign=secret)
+        yield event(f"account-{own}", "account.upserted", account_id=f"A-{own}", name=secret)
+        yield event(f"user-{own}", "user.upserted", user_id=f"U-{own}", name=secret)
+        yield event(f"team-{own}", "team.upserted", team_id=f"T-{own}", name=secret)
+        yield event(f"lead-{own}", "lead.created", lead_id=f"L-{own}", campaign=secret)
         deal = f"D-{own}"
-        yield _event(
+        yield event(
             f"deal-{deal}", "deal.created", deal_id=deal, name=secret, pipeline_id="P-1",
             stage_id="lead", owner_id=f"U-{own}", account_id=f"A-{own}", region=secret,
             amount="10.00", attributes={"note": secret},
         )  # fmt: skip
-        yield _event(f"move-{deal}", "deal.stage_changed", deal_id=deal, stage_id="offer",
+        yield event(f"move-{deal}", "deal.stage_changed", deal_id=deal, stage_id="offer",
                      actor_id=secret)  # fmt: skip
-        yield _event(f"call-{deal}", "activity.logged", activity_id=f"C-{own}", deal_id=deal,
+        yield event(f"call-{deal}", "activity.logged", activity_id=f"C-{own}", deal_id=deal,
                      kind="call", actor_id=secret)  # fmt: skip
+        for deal, end in ((f"W-{own}", "won"), (f"X-{own}", "lost")):
+            yield event(
+                f"deal-{deal}", "deal.created", deal_id=deal, pipeline_id="P-1", stage_id="lead",
+                region=secret, amount="10.00",
+            )  # fmt: skip
+            why = {"reason_code": secret} if end == "lost" else {}
+            yield event(f"{end}-of-{deal}", f"deal.{end}", deal_id=deal, **why)
 
 
-def _event(id_: str, type_: str, **data: Any) -> dict[str, Any]:
+def event(id_: str, type_: str, **data: Any) -> dict[str, Any]:
     hour = len(id_) % 10
     return {
         "specversion": "1.0", "id": f"E-{id_}", "source": "/crm", "type": type_,
@@ -124,13 +147,19 @@ class Both:
     def reads(self) -> Iterator[tuple[str, bool]]:
         """Every path that answers GET, filled in; whether only alpha has what it names."""
         for path, methods in self.app.openapi()["paths"].items():
-            if "get" not in methods or not path.startswith("/v1/") or path == "/v1/status":
+            if "get" not in methods or not path.startswith("/v1/") or path in NOT_HERE:
                 continue
-            names = [p["name"] for p in methods["get"].get("parameters", ()) if p["in"] == "path"]
-            (name,) = names or [None]
-            for id_ in self.ids.get(name, ()) if name else ("",):
+            named = methods["get"].get("parameters", ())
+            (name,) = [p["name"] for p in named if p["in"] == "path"] or [None]
+            for id_ in self._fitting(path, name) if name else ("",):
                 filled = path.replace(f"{{{name}}}", id_)
-                yield filled, bool(name) and id_ not in COMMON
+                yield filled + _numbers(path), bool(name) and id_ not in COMMON
+
+    def _fitting(self, path: str, name: str) -> tuple[str, ...]:
+        """What to fill in; an account is asked for as one, and so on."""
+        kind = path.removeprefix("/v1/")[0].upper()
+        ids = self.ids.get(name, ())
+        return tuple(i for i in ids if i[0] == kind) if name == "entity_id" else ids
 
     def unknown_parameters(self) -> set[str]:
         """Path parameters of reads that nothing here fills in."""
