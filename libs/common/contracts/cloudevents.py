@@ -78,10 +78,10 @@ def from_binary(headers: Mapping[str, str], data: Any) -> IncomingEvent:
     """An event in binary mode: `ce-*` headers (any case) and the decoded JSON body."""
     lower = {name.lower(): value for name, value in headers.items()}
     given = {name: lower.get(f"ce-{name}") for name in _BINARY_ATTRIBUTES}
-    attributes = {name: unquote(value) for name, value in given.items() if value is not None}
+    attributes = {name: value for name, value in given.items() if value is not None}
     if "traceparent" in lower:
         attributes["traceparent"] = lower["traceparent"]
-    reader = _Reader(attributes, lambda name: pointer(("headers", f"ce-{name}")))
+    reader = _Reader(attributes, lambda name: pointer(("headers", f"ce-{name}")), _unquoted)
     return _incoming(reader, data)
 
 
@@ -123,9 +123,13 @@ def body_hash(
 class _Reader:
     """Reads attributes one by one and remembers every fault."""
 
-    def __init__(self, raw: Mapping[str, Any], at: Callable[[str], str]) -> None:
-        self._raw = raw
-        self._at = at
+    def __init__(
+        self,
+        raw: Mapping[str, Any],
+        at: Callable[[str], str],
+        decode: Callable[[Any], Any] = lambda value: value,
+    ) -> None:
+        self._raw, self._at, self._decode = raw, at, decode
         self.faults: list[Violation] = []
 
     def optional(self, name: str, read: Callable[[Any], _T]) -> _T | None:
@@ -133,7 +137,7 @@ class _Reader:
         if value is None:
             return None
         try:
-            return read(value)
+            return read(self._decode(value))
         except ValueError as error:
             self.fault("invalid_field", name, str(error))
             return None
@@ -148,7 +152,7 @@ class _Reader:
         """An attribute that only helps operators: rubbish is dropped."""
         value = self._raw.get(name)
         try:
-            return None if value is None else read(value)
+            return None if value is None else read(self._decode(value))
         except ValueError:
             return None
 
@@ -193,6 +197,14 @@ def _text(limit: int) -> Callable[[Any], str]:
         return clean_text(value)
 
     return read
+
+
+def _unquoted(value: str) -> str:
+    """Percent-decoding that never makes one text of two, as a replacement character would."""
+    try:
+        return unquote(value, errors="strict")
+    except UnicodeDecodeError:
+        raise ValueError("must be UTF-8 where it is percent-encoded") from None
 
 
 def _version(value: Any) -> str:

@@ -1,7 +1,8 @@
-"""Unknown query parameters, and a second value where one counts, are refused, never ignored."""
+"""Query parameters that are unknown, no text, or given twice where one counts: refused."""
 
 from collections.abc import Iterator
 from typing import Any, get_args, get_origin
+from urllib.parse import unquote_to_bytes
 
 from fastapi import Request
 from fastapi.dependencies.models import Dependant
@@ -45,6 +46,7 @@ async def refuse_unknown_parameters(request: Request) -> None:
     route = request.scope.get("route")
     if not isinstance(route, APIRoute) or isinstance(route, AnyParameters):
         return
+    _refuse_no_text(request)
     _refuse_repeated(request, route)
     extra = sorted(request.query_params.keys() - known_parameters(route).keys())
     if extra:
@@ -57,6 +59,14 @@ async def refuse_unknown_parameters(request: Request) -> None:
                 for name in extra
             ],
         )
+
+
+def _refuse_no_text(request: Request) -> None:
+    """Read with replacement characters, different questions would be one."""
+    try:
+        unquote_to_bytes(request.scope["query_string"]).decode()
+    except UnicodeDecodeError:
+        raise Invalid("the query must be UTF-8, percent-encoded", code="invalid_encoding") from None
 
 
 def _refuse_repeated(request: Request, route: APIRoute) -> None:

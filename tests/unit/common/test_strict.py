@@ -61,3 +61,15 @@ async def test_what_no_declaration_allows_is_refused(url: str, refused: list[str
     assert answer.status_code == (422 if refused else 200), answer.text
     if refused:
         assert [error["parameter"] for error in answer.json()["errors"]] == refused
+
+
+@pytest.mark.parametrize(
+    "query", ["own=%ff", "own=%C0%A0", "own=%ED%A0%80", "%ff=1", "own=%C3&deep=%A9"]
+)
+async def test_a_query_that_is_no_utf8_is_refused(query: str) -> None:
+    """Read with replacement characters, different questions would get one answer."""
+    transport = ASGITransport(application())
+    async with AsyncClient(transport=transport, base_url="http://headway") as client:
+        answer = await client.get(f"/by-name?{query}")
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_encoding")
+        assert (await client.get("/by-name?own=%C3%A9&deep=é%25")).json() == "é%é"

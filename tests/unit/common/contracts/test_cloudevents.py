@@ -72,6 +72,18 @@ def test_an_exported_event_keeps_its_recorded_time() -> None:
     assert event.recorded_time == datetime(2026, 3, 2, 8, 15, 2, tzinfo=UTC)
 
 
+@pytest.mark.parametrize("text", ["lone%ff", "%C0%A0", "%ED%A0%80", "a%80", "%F8%88%80%80%80"])
+def test_percent_encoding_that_is_no_utf8_is_refused(text: str) -> None:
+    """Decoded with a replacement character, two ids would be one."""
+    headers = {"ce-source": "/crm", "ce-type": "t"}
+    for name in ("ce-id", "ce-source", "ce-type", "ce-subject", "ce-time", "ce-sequence"):
+        with pytest.raises(ContractViolation) as refused:
+            from_binary(headers | {name: text}, None)
+        [fault] = refused.value.violations
+        assert (fault.code, fault.pointer) == ("invalid_field", f"/headers/{name}")
+    assert from_binary(headers | {"ce-correlationid": text}, None).correlation_id is None
+
+
 def test_binary_headers_are_percent_decoded() -> None:
     event = from_binary({"ce-source": "/crm/Z%C3%BCrich", "ce-type": "t"}, None)
     assert event.source == "/crm/Zürich"
