@@ -37,6 +37,7 @@ from services.ingest.domain.crm.registry import CONNECTORS
 from services.ingest.entrypoints import (
     connection_samples,
     connections,
+    connections_listed,
     directory,
     events,
     imports,
@@ -50,8 +51,9 @@ from services.ingest.settings import IngestSettings
 
 _STOP_SECONDS = 5.0
 _ROUTERS = (
-    events.router, imports.router, directory.router, connections.router, refreshes.router,
-    connection_samples.router, webhooks.router, later.router,
+    events.router, imports.router, directory.router, connections.router,
+    connections_listed.router, refreshes.router, connection_samples.router, webhooks.router,
+    later.router,
 )  # fmt: skip
 _log = structlog.get_logger(__name__)
 

@@ -93,6 +93,9 @@ class CountsWriter:
         except BaseException:
             self._counts.give_back(taken)
             raise
+        for (_, connection_id), tally in taken.items():
+            if tally.refused:
+                _log.warning("deliveries_refused", connection=connection_id, times=tally.refused)
 
     async def look(self, now: datetime) -> None:
         """Tell how many connections are silent, and forget the hours that tell nothing more."""

@@ -1,6 +1,6 @@
 """What is told of a connection: its counts, its silence, records that have to be read anew."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.ingest.adapters.connection_counts import QUIET
 
 _COUNTS = text(f"""
-    SELECT deliveries, accepted, duplicates, rejected, refused, last_delivery_at, last_event_at,
-        {QUIET} AS quiet_hours
+    SELECT connection_id, deliveries, accepted, duplicates, rejected, refused, last_delivery_at,
+        last_event_at, {QUIET} AS quiet_hours
     FROM ingest.connection_counts c
-    WHERE tenant_id = :tenant_id AND connection_id = :connection_id
+    WHERE tenant_id = :tenant_id AND connection_id = ANY (CAST(:ids AS text[]))
 """)  # noqa: S608  constants only
 _WAITING = text("""
     SELECT count(*) FROM ingest.refreshes
@@ -43,11 +43,12 @@ class Position:
 
 
 async def counts(
-    tx: AsyncConnection, tenant_id: str, connection_id: str, now: datetime
-) -> RowMapping | None:
-    """`None` while nothing came."""
-    values = {"tenant_id": tenant_id, "connection_id": connection_id, "now": now}
-    return (await tx.execute(_COUNTS, values)).mappings().first()
+    tx: AsyncConnection, tenant_id: str, ids: Sequence[str], now: datetime
+) -> Mapping[str, RowMapping]:
+    """By connection; those that nothing came from are left out."""
+    values = {"tenant_id": tenant_id, "ids": list(ids), "now": now}
+    rows = (await tx.execute(_COUNTS, values)).mappings()
+    return {row["connection_id"]: row for row in rows}
 
 
 async def waiting(tx: AsyncConnection, tenant_id: str, connection_id: str) -> int:

@@ -1,11 +1,10 @@
 """A CRM's delivery on its way in: proven, translated, accepted, and what was puzzling kept."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import structlog
 
@@ -16,6 +15,7 @@ from services.ingest.app import counting
 from services.ingest.app.accept import Acceptor
 from services.ingest.app.ahead import flagged
 from services.ingest.app.connection_counts import ConnectionCounts, Delivered
+from services.ingest.app.connector_faults import ours
 from services.ingest.app.ports import Sandboxes
 from services.ingest.domain import letters
 from services.ingest.domain.connections import Live
@@ -26,19 +26,13 @@ from services.ingest.domain.crm.model import (
     Refresh,
     Refused,
     Translation,
-    Unreadable,
 )
 from services.ingest.domain.examine import examine_incoming
 from services.ingest.domain.letters import Letter
 from services.ingest.domain.model import Candidate, Decision, Examined, Receipt
 from services.ingest.settings import IngestSettings
 
-T = TypeVar("T")
 _log = structlog.get_logger(__name__)
-
-
-class ConnectorFailed(Exception):
-    """A fault of ours: the CRM is asked to send again."""
 
 
 class Keeper(Protocol):
@@ -98,13 +92,13 @@ class Receiver:
 
     def proof(self, live: Live, delivery: Delivery, now: datetime) -> int:
         """The place of the secret that proves it; raises `Refused` or `ConnectorFailed`."""
-        verify = self._connectors[live.kind].verify
-        return _ours(live, lambda: verify(delivery, live.connection, now))
+        return ours(
+            live, lambda: self._connectors[live.kind].verify(delivery, live.connection, now)
+        )
 
     def translate(self, live: Live, delivery: Delivery) -> Translation:
         """Raises `Unreadable` or `ConnectorFailed`."""
-        translate = self._connectors[live.kind].translate
-        return _ours(live, lambda: translate(delivery, live.connection))
+        return ours(live, lambda: self._connectors[live.kind].translate(delivery, live.connection))
 
     def _prove(self, live: Live, delivery: Delivery, now: datetime) -> None:
         try:
@@ -112,9 +106,7 @@ class Receiver:
         except Refused as refused:
             metrics.INGEST_SIGNATURE_FAILURES.labels(live.kind, refused.code).inc()
             self._counts.refused(live)
-            _log.warning(
-                "delivery_refused", connection=live.connection_id, kind=live.kind, code=refused.code
-            )
+            _log.debug("delivery_refused", connection=live.connection_id, code=refused.code)
             raise
         tell = _log.info if place else _log.debug  # an old one still in use is worth knowing
         tell("delivery_proven", connection=live.connection_id, kind=live.kind, proven_by=place)
@@ -159,30 +151,3 @@ def _received(decision: Decision, told: Translation, kept: int) -> Received:
 
 def _latest(fresh: Sequence[Candidate]) -> datetime | None:
     return max((event.envelope.occurred_at for event in fresh), default=None)
-
-
-def _ours(live: Live, run: Callable[[], T]) -> T:
-    """What nobody foresaw is our fault, never answered as the sender's. Its text may hold what the
-    CRM sent, so the log gets the place only."""
-    try:
-        return run()
-    except (Refused, Unreadable):
-        raise
-    except Exception as error:  # noqa: BLE001  a connector may fail in any way
-        _log.error(
-            "connector_failed",
-            connection=live.connection_id,
-            kind=live.kind,
-            error=type(error).__name__,
-            at=_place(error),
-        )
-        raise ConnectorFailed(live.kind) from None
-
-
-def _place(error: BaseException) -> str:
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    if trace is None:
-        return ""
-    return f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"

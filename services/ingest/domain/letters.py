@@ -46,7 +46,7 @@ class Letter:
 def of_puzzles(live: Live, delivery: Delivery, puzzles: Iterable[Puzzle]) -> list[Letter]:
     headers = _headers(live, delivery)
     return [
-        _letter(live, None, (puzzle.code, puzzle.detail), headers, _bytes(puzzle.raw, delivery))
+        _letter(live, None, (puzzle.code, puzzle.detail), headers, written(puzzle.raw, delivery))
         for puzzle in puzzles
     ]
 
@@ -62,7 +62,7 @@ def of_rejected(
             rejection.event_id,
             (rejection.code, rejection.detail),
             [*headers, *_attributes(event)],
-            _bytes(event.data, delivery),
+            written(event.data, delivery),
         )
         for event, rejection in zip(events, examined, strict=True)
         if isinstance(rejection, Rejection)
@@ -112,7 +112,7 @@ def _attributes(event: IncomingEvent) -> list[tuple[str, bytes]]:
     ]
 
 
-def _bytes(raw: Any, delivery: Delivery) -> bytes:
+def written(raw: Any, delivery: Delivery) -> bytes:
     """The part; of one that nests too deep to be written, the whole delivery."""
     if isinstance(raw, bytes):
         return raw

@@ -1,29 +1,32 @@
 """`POST /v1/connections/{id}/test`: what a delivery would become. Nothing is accepted or kept."""
 
+import json
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import orjson
 from fastapi import APIRouter, Request, Response
 
 from libs.common.contracts.cloudevents import IncomingEvent
+from libs.common.contracts.values import json_fault
 from libs.common.web.body import read_body
 from libs.common.web.commands import documented, parsed_command, refuse_key
 from libs.common.web.errors import UnsupportedMedia
 from services.ingest.adapters.sealing import CannotOpen
-from services.ingest.app.receiving import ConnectorFailed
+from services.ingest.app.connector_faults import ConnectorFailed
 from services.ingest.domain.connections import Live, live
 from services.ingest.domain.crm.model import Delivery, Puzzle, Refused, Translation, Unreadable
 from services.ingest.domain.examine import examine_incoming
+from services.ingest.domain.letters import written
 from services.ingest.domain.model import Candidate, Examined, Receipt
-from services.ingest.entrypoints.connection_bodies import Sample
-from services.ingest.entrypoints.connections import (
+from services.ingest.entrypoints.connection_answers import (
     Configurer,
     ConnectionId,
     existing,
-    json_answer,
 )
+from services.ingest.entrypoints.connection_bodies import Sample
 from services.ingest.entrypoints.state import IngestState, ingest_of
 from services.ingest.entrypoints.webhook_answers import connector_failed, secrets_of_no_use
 
@@ -50,7 +53,7 @@ async def test_connection(
         raise secrets_of_no_use() from None
     tried = live(tenant, connection_id, stored.definition, secrets)
     try:
-        return json_answer(_shown(ingest, tried, _delivery(sample)))
+        return _answer(_shown(ingest, tried, _delivery(sample)))
     except ConnectorFailed:
         raise connector_failed() from None
 
@@ -79,7 +82,7 @@ def _shown(ingest: IngestState, tried: Live, delivery: Delivery) -> dict[str, An
         "proof": _proof(ingest, tried, delivery),
         "unreadable": unreadable,
         "events": _events(told.events, examined),
-        "puzzles": [_puzzle(puzzle) for puzzle in told.puzzles],
+        "puzzles": [_puzzle(puzzle, delivery) for puzzle in told.puzzles],
         "refreshes": [
             {"entity": one.entity, "record_id": one.record_id, "reason": one.reason}
             for one in told.refreshes
@@ -121,6 +124,14 @@ def _event(event: IncomingEvent, judged: Examined) -> dict[str, Any]:
     }
 
 
-def _puzzle(puzzle: Puzzle) -> dict[str, Any]:
-    raw = puzzle.raw.decode(errors="replace") if isinstance(puzzle.raw, bytes) else puzzle.raw
+def _puzzle(puzzle: Puzzle, delivery: Delivery) -> dict[str, Any]:
+    """A part that JSON cannot hold is shown as its text."""
+    plain = not isinstance(puzzle.raw, bytes) and json_fault(puzzle.raw) is None
+    raw = puzzle.raw if plain else written(puzzle.raw, delivery).decode(errors="replace")
     return {"code": puzzle.code, "detail": puzzle.detail, "raw": raw}
+
+
+def _answer(value: dict[str, Any]) -> Response:
+    """Numbers may have more digits than a faster writer takes."""
+    content = json.dumps(value, default=datetime.isoformat)
+    return Response(content, media_type="application/json")

@@ -8,13 +8,13 @@ from libs.common.web.commands import command, documented
 from libs.common.web.pages import Limit
 from services.ingest.adapters import connection_reads
 from services.ingest.adapters.connection_reads import Position
-from services.ingest.entrypoints.connection_bodies import RecordsRead
-from services.ingest.entrypoints.connections import (
+from services.ingest.entrypoints.connection_answers import (
     Configurer,
     ConnectionId,
     existing,
     json_answer,
 )
+from services.ingest.entrypoints.connection_bodies import RecordsRead
 from services.ingest.entrypoints.state import ingest_of
 
 router = APIRouter(tags=["connections"])

@@ -9,7 +9,8 @@ from fastapi import Response
 
 from libs.common.web.errors import AppError, BadRequest, TooMany, Unavailable
 from services.ingest.adapters.sealing import CannotOpen
-from services.ingest.app.receiving import ConnectorFailed, Received
+from services.ingest.app.connector_faults import ConnectorFailed
+from services.ingest.app.receiving import Received
 from services.ingest.domain.crm import salesforce_outbound
 from services.ingest.domain.crm.model import Kind, Refused, Unreadable
 from services.ingest.entrypoints.answers import RETRY_AFTER, unavailable

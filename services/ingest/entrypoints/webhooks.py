@@ -8,7 +8,7 @@ from libs.common.web.errors import BadRequest, NotFound, Unavailable
 from libs.common.web.strict import AnyParameters
 from services.ingest.domain.crm.model import Delivery
 from services.ingest.domain.model import Receipt
-from services.ingest.entrypoints.connections import existing_id
+from services.ingest.entrypoints.connection_answers import existing_id
 from services.ingest.entrypoints.state import IngestState, ingest_of
 from services.ingest.entrypoints.webhook_answers import looking_up, received, refusals
 

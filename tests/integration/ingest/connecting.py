@@ -64,6 +64,16 @@ def hubspot_signed(body: bytes, secret: str) -> dict[str, str]:
     return {"x-hubspot-signature": proof, "x-hubspot-signature-version": "v1"}
 
 
+def gap_of(*records: str, transaction: str = "t1") -> bytes:
+    """Change Data Capture that lost what changed."""
+    header = {
+        "entityName": "Opportunity", "recordIds": records, "changeType": "GAP_UPDATE",
+        "changeOrigin": "", "transactionKey": transaction, "sequenceNumber": 1,
+        "commitTimestamp": 1772355600000, "commitNumber": 7,
+    }  # fmt: skip
+    return json.dumps({"data": {"payload": {"ChangeEventHeader": header}}}).encode()
+
+
 def outbound_message(organization: str) -> bytes:
     return f"""<?xml version="1.0" encoding="UTF-8"?>
 <soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/"

@@ -26,6 +26,7 @@ from tests.integration.ingest.connecting import (
     body_of,
     deliver,
     espocrm_signed,
+    gap_of,
     outbound_message,
     put,
     signed,
@@ -91,6 +92,8 @@ async def test_what_is_not_proven_is_refused(api: Api) -> None:
     await state_of(api).counting.write()
     shown = (await api.client.get(f"/v1/connections/{own}")).json()
     assert (shown["counts"]["refused"], shown["counts"]["deliveries"]) == (len(cases), 0)
+    (listed,) = (await api.client.get("/v1/connections")).json()["items"]
+    assert (listed["id"], listed["counts"]) == (own, shown["counts"])
     assert shown["last_delivery_at"] is None, "what anybody can send tells nothing of the CRM"
 
 
@@ -359,10 +362,7 @@ async def test_records_to_be_read_are_listed_until_they_were(api: Api) -> None:
     own = standard(api, "cdc")
     await put(api, own, kind="salesforce_cdc")
     for message, records in (("m1", ["006A", "006B"]), ("m2", ["006A"])):
-        header = {"entityName": "Opportunity", "recordIds": records, "changeType": "GAP_UPDATE",
-                  "changeOrigin": "", "transactionKey": message, "sequenceNumber": 1,
-                  "commitTimestamp": 1772355600000, "commitNumber": 7}  # fmt: skip
-        body = json.dumps({"data": {"payload": {"ChangeEventHeader": header}}}).encode()
+        body = gap_of(*records, transaction=message)
         answer = await deliver(api, own, body, signed(body, message=message))
         assert answer.status_code == 202, answer.text
         assert answer.json()["refreshes"] == len(records)
@@ -408,6 +408,24 @@ async def test_a_sample_is_shown_and_leaves_no_trace(api: Api, database_url: str
     assert (await api.client.post(path, json={"body": {}, "verify": 1})).status_code == 422
     assert api.log.records == []
     assert await letters(api, database_url) == []
+
+
+async def test_a_sample_may_hold_what_no_writer_likes(api: Api) -> None:
+    own = standard(api)
+    await put(api, own)
+    deep = "[" * 900 + "]" * 900
+    samples = [
+        body_of(x=0).replace(b"0}", b"9" * 4_500 + b"}"),
+        body_of().replace(b'"D-1"', b'"D-1", "attributes": {"x": ' + deep.encode() + b"}"),
+        b'{"type": "x.unknown", "timestamp": "2026-03-01T09:00:00Z", "data": {"n": '
+        + b"9" * 30 + b"}}",
+    ]  # fmt: skip
+    for sample in samples:
+        path = f"/v1/connections/{own}/test"
+        answer = await api.client.post(path, json={"body": sample.decode()})
+        assert answer.status_code == 200, answer.text
+        told = answer.json()
+        assert len(told["events"]) + len(told["puzzles"]) == 1
 
 
 async def test_counts_are_written_behind_the_answer(api: Api) -> None:
