@@ -33,18 +33,19 @@ def parse(event_type: str, data: Any, *, strict: bool) -> events.EventData | Non
     """Model of `data`; `None` for an unknown type.
 
     Bytes are raw JSON, everything else is decoded already: a text is a JSON string, and no model.
-    `strict` is for writers: unknown fields and oversized attributes are refused. Raises
-    `ContractViolation`.
+    `strict` is for writers: unknown fields, oversized attributes and what is only like a boolean
+    or a number are refused. Raises `ContractViolation`.
     """
     model = CATALOGUE.get(event_type)
     if model is None:
         return None
     check = model.model_validate_json if isinstance(data, bytes) else model.model_validate
     try:
-        parsed = check(data, extra="forbid" if strict else "ignore")
+        parsed = check(data, extra="forbid" if strict else "ignore", context=strict)
     except ValidationError as error:
         raise ContractViolation(*map(_violation, error.errors(include_url=False))) from None
     if strict:
+        _name_attributes(parsed)
         _limit_attributes(parsed)
     return parsed
 
@@ -54,6 +55,14 @@ def _violation(error: Any) -> Violation:
     return Violation(
         code, pointer(("data", *error["loc"])), error["msg"].removeprefix("Value error, ")
     )
+
+
+def _name_attributes(event: events.EventData) -> None:
+    """What has no name could be set and never cleared, since `attributes.` names nothing."""
+    if isinstance(event, events.DealCreated) and "" in event.attributes:
+        raise ContractViolation(
+            Violation("invalid_field", "/data/attributes/", "an attribute must have a name")
+        )
 
 
 def _limit_attributes(event: events.EventData) -> None:

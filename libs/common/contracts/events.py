@@ -4,7 +4,6 @@ Writers are strict (`parse(..., strict=True)` refuses unknown fields), readers t
 are frozen; instants are UTC, money is `Decimal` plus an ISO 4217 code.
 """
 
-from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -15,9 +14,11 @@ from libs.common.contracts.values import (
     Count,
     Currency,
     Day,
+    Flag,
     Id,
     Instant,
     Json,
+    Score,
     Text,
 )
 
@@ -171,7 +172,7 @@ class ActivityData(EventData):
     actor_id: Id | None = None
     participants: list[Participant] = Field(default_factory=list, max_length=200)
     scheduled_for: Instant | None = None
-    automated: bool = False
+    automated: Flag = False
 
     @model_validator(mode="after")
     def _has_subject(self) -> Self:
@@ -259,7 +260,7 @@ class MemberData(EventData):
     role: Id | None = None
     timezone: Id | None = None
     calendar_id: Id | None = None
-    active: bool | None = None
+    active: Flag | None = None
 
 
 class UserUpserted(MemberData):
@@ -285,7 +286,7 @@ class SurveyAnswered(EventData):
     event_type = "survey.answered"
     account_id: Id
     kind: Literal["csat", "nps"]
-    score: Annotated[Decimal, Field(ge=0, le=100, max_digits=9, decimal_places=6)]
+    score: Score
     deal_id: Id | None = None
 
 

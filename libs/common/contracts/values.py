@@ -13,6 +13,7 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
     WithJsonSchema,
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -124,6 +125,20 @@ def known_currency(code: str) -> str:
     return code
 
 
+def really_bool(value: Any, info: ValidationInfo) -> Any:
+    """Writers send JSON's own booleans; what was kept before they had to is read as it was."""
+    if info.context and not isinstance(value, bool):
+        raise ValueError("must be true or false")
+    return value
+
+
+def really_number(value: Any, info: ValidationInfo) -> Any:
+    """Likewise a JSON number, and no text of one."""
+    if info.context and (isinstance(value, bool) or not isinstance(value, int | float | Decimal)):
+        raise ValueError("must be a number")
+    return value
+
+
 Path = tuple[str | int, ...]
 
 
@@ -206,4 +221,11 @@ Currency = Annotated[
     WithJsonSchema({"type": "string", "pattern": "^[A-Z]{3}$"}),
 ]
 Json = Annotated[dict[str, Any], AfterValidator(plain_json)]
+Flag = Annotated[bool, BeforeValidator(really_bool)]
+Score = Annotated[
+    Decimal,
+    BeforeValidator(really_number),
+    Field(ge=0, le=100, max_digits=9, decimal_places=6),
+    WithJsonSchema({"type": "number", "minimum": 0, "maximum": 100}),
+]
 Count = Annotated[int, Field(strict=True, ge=0, le=2**53)]

@@ -68,6 +68,34 @@ def test_money_within_its_limits_passes(value: Any) -> None:
     assert parse("deal.created", created(amount=value), strict=True) is not None
 
 
+@pytest.mark.parametrize(
+    ("event_type", "data", "field", "values"),
+    [
+        ("activity.logged", {"activity_id": "x", "deal_id": "d"}, "automated",
+         ("yes", "true", 0, 1, 1.0)),
+        ("user.upserted", {"user_id": "u"}, "active", ("no", "off", "f", 0)),
+        ("team.upserted", {"team_id": "t"}, "active", ("on", 1)),
+        ("survey.answered", {"account_id": "a", "kind": "nps"}, "score", ("9", "9.5", True)),
+    ],
+)  # fmt: skip
+def test_writers_send_booleans_and_numbers_as_such(
+    event_type: str, data: Any, field: str, values: tuple[Any, ...]
+) -> None:
+    for value in values:
+        assert faults(event_type, data | {field: value}) == [("invalid_field", f"/data/{field}")]
+    if field != "score":
+        old = parse(event_type, data | {field: values[0]}, strict=False)
+        assert isinstance(getattr(old, field), bool), "what was kept before stays readable"
+    good = {"automated": True, "active": False, "score": 9.5}[field]
+    assert str(getattr(parse(event_type, data | {field: good}, strict=True), field)) == str(good)
+
+
+def test_an_attribute_has_a_name() -> None:
+    data = created(attributes={"": 1})
+    assert faults("deal.created", data) == [("invalid_field", "/data/attributes/")]
+    assert parse("deal.created", data, strict=False) is not None
+
+
 def test_faults_inside_attributes_have_their_own_pointer() -> None:
     data = created(attributes={"a": [0, {"b": float("nan")}]})
     assert faults("deal.created", data) == [("invalid_field", "/data/attributes/a/1/b")]
