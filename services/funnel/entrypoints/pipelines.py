@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 
 from libs.common.web.auth import Principal, require
 from libs.common.web.commands import command, documented
-from libs.common.web.errors import NotFound
+from libs.common.web.errors import NotFound, NotSupportedYet
 from libs.common.web.etags import check_if_match
 from libs.common.web.pages import Limit
 from libs.common.web.slashes import SlashRoute
@@ -77,12 +77,26 @@ async def list_pipelines(
 
 @router.get("/v1/pipelines/{pipeline_id:path}/versions", response_model=PipelineVersions)
 async def list_pipeline_versions(
-    request: Request, principal: Reader, pipeline_id: PipelineId
+    request: Request,
+    principal: Reader,
+    pipeline_id: PipelineId,
+    limit: Limit = 50,
+    cursor: str | None = None,
 ) -> Response:
-    """Every version with its stages, newest first."""
+    """Versions with their stages, newest first."""
+    cursors = request.app.state.cursors
     pipeline = await _found(request, principal, pipeline_id)
-    items = [shown_version(version) for version in reversed(pipeline.versions)]
-    return json_answer({"items": items, "next_cursor": None, "has_more": False})
+    before = None if cursor is None else cursors.open(cursor, "pipeline-versions")[0]
+    left = [v for v in reversed(pipeline.versions) if before is None or v.number < before]
+    shown, more = left[:limit], len(left) > limit
+    following = cursors.seal([shown[-1].number], "pipeline-versions") if more else None
+    items = [shown_version(version) for version in shown]
+    return json_answer({"items": items, "next_cursor": following, "has_more": more})
+
+
+@router.delete("/v1/pipelines/{pipeline_id:path}", include_in_schema=False)
+async def delete_pipeline(_: Configurer, pipeline_id: PipelineId) -> None:
+    raise NotSupportedYet(f"the pipeline {pipeline_id} cannot be removed yet")
 
 
 @router.get("/v1/pipelines/{pipeline_id:path}", response_model=models.Pipeline)

@@ -72,6 +72,10 @@ async def test_a_stage_that_is_left_out_stays_as_archived_and_may_come_back(funn
     versions = (await funnel.get(tenant, "/v1/pipelines/p/versions"))["items"]
     assert [(v["version"], len(v["stages"])) for v in versions] == [(3, 4), (2, 3), (1, 4)]
     assert all(v["published_by"].startswith("key:") for v in versions)
+    first = await funnel.get(tenant, "/v1/pipelines/p/versions", limit=2)
+    rest = await funnel.get(tenant, "/v1/pipelines/p/versions", cursor=first["next_cursor"])
+    assert [[v["version"] for v in page["items"]] for page in (first, rest)] == [[3, 2], [1]]
+    assert (first["has_more"], rest["has_more"], rest["next_cursor"]) == (True, False, None)
 
 
 async def test_what_events_name_is_discovered_until_it_is_published(funnel: Served) -> None:
@@ -214,3 +218,8 @@ async def test_every_publication_is_audited(funnel: Served) -> None:
         ("pipeline.published", "p", None, "Sales"),
         ("pipeline.published", "p", "Sales", "Selling"),
     ]
+
+
+async def test_a_pipeline_cannot_be_removed_yet(funnel: Served) -> None:
+    answer = await funnel.call(await funnel.tenant(), "DELETE", "/v1/pipelines/p/q")
+    assert (answer.status_code, answer.json()["code"]) == (422, "not_supported_yet")
