@@ -50,7 +50,7 @@ def list_keys(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def revoke(key_id: str, data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """Revoke a key by its id; requests with it are refused from then on."""
+    """Revoke a key by its id; within 30 s every process refuses requests with it."""
 
     async def revoked(api: Api) -> None:
         await api.delete(f"/v1/api-keys/{key_id}")
