@@ -22,7 +22,7 @@ ALPHA, BETA = TENANTS
 REFUSED = {"/v1/tenants": 403, "/v1/sandbox/clock": 422}
 """An operator's, and one for sandboxes."""
 SECRETLESS = (
-    *REFUSED, "/v1/dead-letters", "/v1/events/", "/v1/imports", "/v1/api-keys", "/v1/connections",
+    *REFUSED, "/v1/dead-letters", "/v1/events/", "/v1/imports", "/v1/api-keys",
     "/v1/projection",
 )  # fmt: skip
 """What tells nothing that a tenant has said itself."""
@@ -67,7 +67,7 @@ async def assert_apart(world: Both) -> None:
 
 async def test_every_read_is_called(world: Both) -> None:
     left = world.unknown_parameters()
-    assert left <= {"connection_id", "mapping_id", "dead_letter_id", "name", "id", "kind"}, left
+    assert left <= {"mapping_id", "dead_letter_id", "name", "id", "kind"}, left
 
 
 @asynccontextmanager

@@ -16,6 +16,7 @@ from libs.common.runtime import Resources, run_workers
 from libs.common.settings import CommonSettings
 from services.ingest.app.bootstrap_keys import ensure_operator_key
 from services.standalone.composition import composed
+from tests.integration.ingest.connecting import KEY, gap_of, signed
 
 TENANTS = ("alpha", "beta")
 STAGES = [{"id": id_, "class": class_} for id_, class_ in
@@ -26,6 +27,7 @@ IDS: Mapping[str, tuple[str, ...]] = {
     "pipeline_id": ("P-1", "P-alpha"),
     "event_id": ("E-deal-D-1", "E-deal-D-alpha"),
     "rule_id": ("R-1", "R-alpha"),
+    "connection_id": ("C-alpha",),
 }
 """What path parameters are called with: ids that both tenants have, and some of alpha's own."""
 NUMBERS = {"pipeline_id": "P-1", "group_by": "region"}
@@ -112,6 +114,7 @@ class Both:
         assert answer.status_code == 202, answer.text
         assert answer.json()["rejected"] == 0, answer.text
         await self._made(tenant)
+        await self._connected(tenant)
         await self._caught_up(tenant)
         await self._alerted(tenant)
 
@@ -135,6 +138,16 @@ class Both:
         if tenant == TENANTS[0]:
             self.ids["import_id"] = (made.json()["import_id"],)
             self.ids["rebuild_id"] = (rebuilt.json()["rebuild_id"],)
+
+    async def _connected(self, tenant: str) -> None:
+        """A connection, and a delivery that tells of a record without saying what changed."""
+        connection = {"kind": "salesforce_cdc", "secrets": [KEY], "id_prefix": secret_of(tenant)}
+        path = f"/v1/connections/C-{tenant}"
+        assert (await self.call(tenant, "PUT", path, json=connection)).status_code == 201
+        body = gap_of(secret_of(tenant))
+        async with httpx.AsyncClient(transport=self.transport, base_url="http://all") as crm:
+            answer = await crm.post(f"/v1/webhooks/C-{tenant}", content=body, headers=signed(body))
+        assert answer.status_code == 202, answer.text
 
     async def _caught_up(self, tenant: str) -> None:
         async with asyncio.timeout(30):
