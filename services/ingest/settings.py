@@ -14,7 +14,9 @@ class IngestSettings:
     append_limit: float = 10.0
     """After this an append of the log is given up, so that the next group may try."""
     spool_deadline: float = 1.0
-    """How long a request waits for the spool; with the log's and the index' deadlines 4 s."""
+    """How long a request waits for the spool."""
+    accept_deadline: float = 2.5
+    """What look-up, log and spool leave of it is the index'; with the credential's look-up 4 s."""
     spool_max_bytes: int = 1024 * MIB
     spool_segment_bytes: int = 64 * MIB
     spool_max_age: float = 86_400.0

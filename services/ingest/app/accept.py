@@ -52,14 +52,18 @@ class Acceptor:
 
         A raise means that nothing is promised: the sender's repetition is harmless.
         """
+        faults.hit("ingest.received")
+        until = self._clock.monotonic() + self._settings.accept_deadline
         with self._unappended.hold(receipt.received_at):
             decision = decide(examined, await self._known(examined))
+            faults.hit("ingest.looked_up")
             if decision.conflicts:
                 async with asyncio.timeout(self._settings.index_deadline):
                     await self._index.keep_conflicts(decision.conflicts, receipt.received_at)
             appended = await self._append(decision.fresh)
         faults.hit("ingest.appended")
-        await self._remember(appended)
+        await self._remember(appended, until)
+        faults.hit("ingest.indexed")
         return decision
 
     @property
@@ -113,15 +117,16 @@ class Acceptor:
         metrics.INGEST_WAITING.set(self.waiting)
         return await append_all(self._log, fresh)
 
-    async def _remember(self, appended: Sequence[Appended]) -> None:
+    async def _remember(self, appended: Sequence[Appended], until: float) -> None:
         """Write the index; a failure costs a repetition its early answer, nothing else."""
         if not appended:
             return
-        if self._index_rests():
+        left = min(self._settings.index_deadline, until - self._clock.monotonic())
+        if left <= 0 or self._index_rests():
             metrics.INGEST_INDEX_FAILURES.inc(len(appended))
             return
         try:
-            async with asyncio.timeout(self._settings.index_deadline):
+            async with asyncio.timeout(left):
                 await self._writes.submit(appended)
         except (IndexUnavailable, Overloaded, TimeoutError) as error:
             metrics.INGEST_INDEX_FAILURES.inc(len(appended))

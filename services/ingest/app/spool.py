@@ -30,6 +30,7 @@ class Spool:
         self.name = store.name
         self._pending, self._coming = Pending(), Counter[bytes]()
         self._turn, self._writing = asyncio.Lock(), set[asyncio.Task[None]]()
+        self._failure: str | None = None
         self.log_down = False
         self.filled = asyncio.Event()
         """Set while there is something to drain."""
@@ -62,7 +63,10 @@ class Spool:
         return self._pending.oldest
 
     def refuses(self) -> str | None:
-        """Why it would take nothing now."""
+        """Why it takes nothing now: a limit, or what the last write met."""
+        return self._limited() or self._failure
+
+    def _limited(self) -> str | None:
         oldest, limit = self.oldest, self._settings.spool_max_age
         if oldest is not None and (self._clock.now() - oldest).total_seconds() > limit:
             return f"events have waited for the log for more than {limit:g} s"
@@ -79,7 +83,7 @@ class Spool:
 
     async def put(self, candidates: Sequence[Candidate]) -> None:
         """Durable when it returns. Raises `SpoolFull`, `Overloaded` or `TimeoutError`."""
-        if reason := self.refuses():
+        if reason := self._limited():
             raise SpoolFull(reason)
         with self._on_their_way(candidates):
             async with asyncio.timeout(self._settings.spool_deadline):
@@ -93,6 +97,7 @@ class Spool:
     async def drop(self, drained: Sequence[tuple[Place, bytes]]) -> None:
         """These frames, the oldest ones, are in the log."""
         await asyncio.to_thread(self._store.drop, drained[-1][0])
+        self._failure = None
         for _, payload in drained:
             self._pending.remove(summary(payload)[0])
         self._tell()
@@ -125,7 +130,11 @@ class Spool:
             await asyncio.to_thread(lambda: self._store.append([framed(c) for c in candidates]))
             for candidate in candidates:
                 self._pending.add(candidate.log_key, candidate.envelope.recorded_at)
+            self._failure = None
             self._tell()
+        except SpoolFull as error:
+            self._failure = str(error)
+            raise
         finally:
             self._turn.release()
 

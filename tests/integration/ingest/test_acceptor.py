@@ -330,7 +330,7 @@ async def test_a_silent_index_is_left_alone_for_a_moment_and_then_used_again(
     async with bench.database.across_tenants() as tx:
         await tx.execute(text("LOCK TABLE ingest.acceptance IN ACCESS EXCLUSIVE MODE"))
         impatient = Bench(database_url, bench.tenant, tmp_path / "other")
-        await impatient.open(lookup_deadline=0.05)
+        await impatient.open(lookup_deadline=0.5)
         assert await impatient.statuses(stage_event("1")) == ["accepted"]
     assert await impatient.statuses(stage_event("1")) == ["accepted"]
     impatient.clock.advance(timedelta(seconds=2))
@@ -348,3 +348,19 @@ async def test_two_requests_with_one_id_at_once_are_both_answered(bench: Bench) 
     assert list(await asyncio.gather(*sending)) == [["accepted"], ["accepted"]]
     assert await bench.count("acceptance") == 1
     assert await bench.statuses(stage_event("1")) == ["duplicate"]
+
+
+async def test_the_index_gets_only_the_time_that_the_log_left(bench: Bench) -> None:
+    class Slow(ScriptedLog):
+        async def append(
+            self, topic: str, records: Sequence[NewRecord]
+        ) -> Sequence[tuple[int, int]]:
+            bench.clock.advance(timedelta(seconds=SETTINGS.accept_deadline))
+            return await super().append(topic, records)
+
+    await bench.open(Slow())
+    assert await bench.statuses(stage_event("1")) == ["accepted"]
+    assert await bench.places() == {}
+    await bench.open(ScriptedLog())
+    await bench.send(stage_event("2"))
+    assert await bench.places() == {"2": 0}

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from libs.common import faults
 from services.ingest.domain.frames import Damage, Frame, scan
 
 _PRIVATE = 0o600
@@ -31,6 +32,7 @@ class Segment:
         data = b"".join(frames)
         try:
             _write_all(self._file, data, self.size)
+            faults.hit("ingest.spool.written")
             os.fdatasync(self._file)
         except OSError:
             self._cut(self.size)

@@ -1,5 +1,6 @@
 """The spool above its store: a slow disk, damage that comes while it runs, deadlines."""
 
+import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from libs.common.clock import FakeClock
 from services.ingest.adapters.spool.files import SpoolFiles, SpoolLimits
 from services.ingest.adapters.spool.folder import Folder
+from services.ingest.app.ports import SpoolFull
 from services.ingest.app.spool import Spool
 from services.ingest.domain.frames import candidate_of
 from services.ingest.settings import IngestSettings
@@ -66,4 +68,24 @@ async def test_damage_that_comes_while_it_runs_leaves_nothing_waiting(tmp_path: 
     assert await spool.head(10) == []
     await spool.recount()
     assert (len(spool), spool.oldest, spool.takes(candidate(9))) == (0, None, False)
+    await spool.close(1)
+
+
+async def test_a_disk_that_takes_no_more_is_told_until_it_takes_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = Spool(
+        SpoolFiles(Folder(tmp_path), SpoolLimits(1_000_000, 100_000)), FakeClock(START), SETTINGS
+    )
+
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(SpoolFull):
+        await spool.put([candidate(0)])
+    assert "takes no more" in (spool.refuses() or "")
+    monkeypatch.undo()
+    await spool.put([candidate(1)])
+    assert spool.refuses() is None
     await spool.close(1)
