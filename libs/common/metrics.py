@@ -111,6 +111,9 @@ DLQ_RECORDS = Counter(
     "Records put aside, by the topic that they came from and by reason.",
     ["group", "topic", "reason"],
 )
+DEAD_LETTERS_OPEN = Gauge(
+    "headway_dead_letters_open", "Dead letters that nobody has redriven or dismissed.", ["reason"]
+)
 CONSUMER_FENCED = Counter(
     "headway_consumer_fenced_total",
     "Sessions ended because another process had taken a partition over.",

@@ -27,6 +27,7 @@ from services.ingest.app.accept import Acceptor
 from services.ingest.app.connection_counts import ConnectionCounts
 from services.ingest.app.draining import Drainer
 from services.ingest.app.receiving import Receiver
+from services.ingest.app.redriving import Redriver
 from services.ingest.app.run_import import ImportRunner
 from services.ingest.app.spool import Spool
 from services.ingest.app.spools import Spools
@@ -38,10 +39,13 @@ from services.ingest.entrypoints import (
     connection_samples,
     connections,
     connections_listed,
+    dead_letters,
     directory,
     events,
     imports,
     later,
+    letter_workers,
+    redriving,
     refreshes,
     webhooks,
 )
@@ -53,7 +57,7 @@ _STOP_SECONDS = 5.0
 _ROUTERS = (
     events.router, imports.router, directory.router, connections.router,
     connections_listed.router, refreshes.router, connection_samples.router, webhooks.router,
-    later.router,
+    dead_letters.router, redriving.router, later.router,
 )  # fmt: skip
 _log = structlog.get_logger(__name__)
 
@@ -95,12 +99,17 @@ class _Wiring:
 
     def service(self) -> Service:
         state = self._state()
+        letters = letter_workers.reader(self._resources, self._worker)
         return Service(
             name="ingest",
             state=state,
             routers=_ROUTERS,
-            workers=(state.imports,),
-            readiness={"spool": self._spool_check},
+            workers=(
+                state.imports,
+                letters,
+                *letter_workers.chores(self._resources, self._worker),
+            ),
+            readiness={"spool": self._spool_check, "dead-letters": letters.check},
             warnings={
                 "log": log_check(self._resources.log, made=True),
                 "database": database_check(self._api),
@@ -126,7 +135,9 @@ class _Wiring:
             directory=Directory(self._worker, self._api, clock),
             files=files,
             imports=self._import_worker(files),
+            redriver=Redriver(self._resources.log, self._unappended, clock),
             database=self._api,
+            worker_database=self._worker,
             clock=clock,
             pepper=self._resources.key_for("api-keys"),
             settings=settings,

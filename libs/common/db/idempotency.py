@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common.db.database import Database, driver
 
-SCHEMAS = ("funnel", "alerts")
+SCHEMAS = ("ingest", "funnel", "alerts")
 KEPT = timedelta(hours=24)
 """How long a key stands for one request."""
 CHUNK = 1_000

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import RowMapping, text
 
+from libs.common.contracts.topics import CRM_EVENTS
 from libs.common.db.database import Database
 from services.ingest.domain.rows import RowError
 from services.ingest.domain.status import Trace
@@ -28,6 +29,8 @@ _TRACES = text("""
     SELECT 'dead', coalesce(source, ''), NULL, NULL, NULL, NULL, code, detail
     FROM ingest.dead_letters
     WHERE tenant_id = :tenant_id AND event_id = :event_id
+        AND (topic IS NULL OR topic = :crm_events)
+        AND (state = 'open' OR (state = 'dismissed' AND code <> 'conflict'))
         AND (CAST(:source AS text) IS NULL OR source = :source)
     LIMIT 1000
 """)
@@ -79,7 +82,10 @@ class Reads:
         self._database, self._exports, self._page = database, exports, page
 
     async def traces(self, tenant_id: str, event_id: str, source: str | None) -> Sequence[Trace]:
-        values = {"tenant_id": tenant_id, "event_id": event_id, "source": source}
+        values = {
+            "tenant_id": tenant_id, "event_id": event_id, "source": source,
+            "crm_events": CRM_EVENTS,
+        }  # fmt: skip
         async with self._database.for_tenant(tenant_id) as tx:
             return [Trace(**row) for row in (await tx.execute(_TRACES, values)).mappings()]
 

@@ -8,26 +8,7 @@ from libs.common.web.auth import Principal, require
 from libs.common.web.errors import NotSupportedYet
 
 router = APIRouter(tags=["ingest: later"])
-Admin = Annotated[Principal, Depends(require("admin"))]
 Configurer = Annotated[Principal, Depends(require("config:write"))]
-
-
-@router.get("/v1/dead-letters")
-async def list_dead_letters(principal: Admin) -> None:
-    """What could not be used, and why. Not built yet: answers 422."""
-    raise NotSupportedYet("dead letters are not supported yet")
-
-
-@router.post("/v1/dead-letters/redrive")
-async def redrive_dead_letters(principal: Admin) -> None:
-    """Another try after the cause is mended. Not built yet: answers 422."""
-    raise NotSupportedYet("dead letters are not supported yet")
-
-
-@router.get("/v1/dead-letters/{dead_letter_id}")
-async def read_dead_letter(dead_letter_id: str, principal: Admin) -> None:
-    """One record that could not be used. Not built yet: answers 422."""
-    raise NotSupportedYet("dead letters are not supported yet")
 
 
 async def mappings(mapping_id: str, principal: Configurer) -> None:

@@ -16,6 +16,7 @@ from services.ingest.adapters.sealing import Sealer
 from services.ingest.app.accept import Acceptor
 from services.ingest.app.ports import Sandboxes
 from services.ingest.app.receiving import Receiver
+from services.ingest.app.redriving import Redriver
 from services.ingest.app.status import StatusReader
 from services.ingest.entrypoints.import_worker import ImportWorker
 from services.ingest.settings import IngestSettings
@@ -23,7 +24,7 @@ from services.ingest.settings import IngestSettings
 
 @dataclass(frozen=True, slots=True)
 class IngestState:
-    """`database` is the API role's pool."""
+    """`database` is the API role's pool, `worker_database` the worker role's."""
 
     acceptor: Acceptor
     receiver: Receiver
@@ -36,7 +37,9 @@ class IngestState:
     directory: Directory
     files: ImportFiles
     imports: ImportWorker
+    redriver: Redriver
     database: Database
+    worker_database: Database
     clock: Clock
     pepper: bytes
     settings: IngestSettings

@@ -50,7 +50,7 @@ async def test_what_is_rolled_back_was_never_said(database_url: str) -> None:
     await api.close()
 
 
-@pytest.mark.parametrize("schema", ["alerts", "funnel"])
+@pytest.mark.parametrize("schema", ["ingest", "funnel", "alerts"])
 async def test_old_answers_are_thrown_away(database_url: str, schema: str) -> None:
     tenant, worker = f"t-{secrets.token_hex(4)}", Database(database_url, f"headway_{schema}_worker")
     async with worker.across_tenants() as tx:

@@ -59,7 +59,8 @@ class Api:
     async def ended(self, import_id: str) -> dict[str, Any]:
         """The import once its worker has ended it."""
         stop = asyncio.Event()
-        working = asyncio.create_task(run_workers(self.service.workers, stop))
+        imports = [worker for worker in self.service.workers if worker.name == "ingest-imports"]
+        working = asyncio.create_task(run_workers(imports, stop))
         try:
             async with asyncio.timeout(30):
                 while True:

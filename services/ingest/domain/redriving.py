@@ -1,0 +1,132 @@
+"""Another try for a dead letter: what may enter again, and what mends all others."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from libs.common.contracts.envelope import Envelope, from_headers
+from libs.common.contracts.errors import ContractViolation
+from libs.common.contracts.topics import ALERT_EVENTS, CONTEXT, CRM_EVENTS, DEALS
+from services.ingest.domain.decoding import decode
+from services.ingest.domain.examine import TIME_QUALITY, examine_structured
+from services.ingest.domain.model import CONFLICT, Candidate, Receipt, Rejection
+
+LETTER_HEADER = "headway-dead-letter"
+"""Names the letter on the record that re-enters: dead once more, it is the same letter."""
+OPEN: Literal["open"] = "open"
+LetterState = Literal["open", "redriven", "dismissed"]
+MendedBy = Literal["redrive", "re-evaluation", "sender", "nothing"]
+_MENDED_BY: Mapping[str, MendedBy] = {
+    DEALS: "re-evaluation", CONTEXT: "re-evaluation", ALERT_EVENTS: "nothing",
+}  # fmt: skip
+HOW: Mapping[MendedBy, str] = {
+    "redrive": "redrive it once the cause is mended",
+    "re-evaluation": "what it tells of is kept: the deal's next record, a refold"
+    " (POST /v1/projection/rebuilds) or a new version of a rule has it judged anew",
+    "sender": "it holds no event that could enter as it is: mend the connection and have the"
+    " sender deliver it again, or import it (POST /v1/imports?origin=reconcile)",
+    "nothing": "it was only told to listeners: nothing that is kept depends on it",
+}
+_COLLIDES = (
+    "another body came first under this id, and the first one wins: to enter, it needs an id of its"
+    " own; dismiss this letter once that is settled"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLetter:
+    """A letter as it is kept; `topic` is `None` where the door itself put it aside."""
+
+    letter_id: UUID
+    state: LetterState
+    code: str
+    topic: str | None
+    event_id: str | None
+    headers: Sequence[tuple[str, bytes]]
+    body: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a letter does not enter again."""
+
+    code: str
+    detail: str
+    mended_by: MendedBy
+
+
+def mended_by(topic: str | None, code: str, *, names_event: bool) -> MendedBy:
+    """What mends letters of this kind."""
+    if code == CONFLICT:
+        return "sender"
+    if topic not in (None, CRM_EVENTS):
+        return _MENDED_BY.get(topic or "", "nothing")
+    return "redrive" if names_event else "sender"
+
+
+def again(letter: StoredLetter, tenant_id: str | None, now: datetime) -> Candidate | Refusal:
+    """The event as it would enter; `tenant_id` is whose letter it is, `None` for the operator's,
+    whose events say themselves whose they are."""
+    if letter.state != OPEN:
+        return Refusal(letter.state, f"this letter was {letter.state} already", "nothing")
+    if letter.code == CONFLICT:
+        return collision()
+    headers = dict(letter.headers)
+    mends = mended_by(letter.topic, letter.code, names_event="ce_type" in headers)
+    if mends != "redrive":
+        return Refusal("not_redrivable", HOW[mends], mends)
+    try:
+        return _examined(letter, headers, tenant_id, now)
+    except ContractViolation as error:
+        return Refusal(error.code, str(error), "sender")
+
+
+def collision() -> Refusal:
+    return Refusal(CONFLICT, _COLLIDES, "sender")
+
+
+def _examined(
+    letter: StoredLetter, headers: Mapping[str, bytes], tenant_id: str | None, now: datetime
+) -> Candidate | Refusal:
+    """Through the very validation of the door. What was accepted before keeps its recorded time,
+    since that is when Headway learned it."""
+    if "ce_recordedtime" in headers:
+        envelope = from_headers(letter.headers, letter.body)
+        if tenant_id not in (None, envelope.tenant_id):
+            return Refusal("foreign_tenant", "its headers name another tenant", "nothing")
+        receipt = Receipt(envelope.tenant_id, envelope.recorded_at, origin=envelope.origin)
+        told = _structured(envelope)
+    elif tenant_id is not None:
+        receipt, told = Receipt(tenant_id, now), _attributes(headers)
+    else:
+        return Refusal("unknown_tenant", "it does not say whose it is", "nothing")
+    examined = examine_structured(told | {"data": decode(letter.body or b"")}, receipt)
+    if isinstance(examined, Rejection):
+        return Refusal(examined.code, examined.detail, "sender")
+    return examined
+
+
+def _structured(envelope: Envelope) -> dict[str, Any]:
+    return {
+        "specversion": "1.0",
+        "id": envelope.id,
+        "source": envelope.source,
+        "type": envelope.type,
+        "time": envelope.occurred_at.isoformat(),
+        "subject": envelope.subject,
+        "sequence": None if envelope.sequence is None else str(envelope.sequence),
+        "correlationid": envelope.correlation_id,
+        "traceparent": envelope.traceparent,
+        TIME_QUALITY: envelope.time_quality,
+    }
+
+
+def _attributes(headers: Mapping[str, bytes]) -> dict[str, Any]:
+    """What the door kept beside an event that it refused."""
+    names = ("id", "source", "type", "time", "sequence")
+    given = {name: headers.get(f"ce_{name}") for name in names}
+    return {
+        name: value.decode(errors="replace") for name, value in given.items() if value is not None
+    }
