@@ -32,6 +32,8 @@ from services.ingest.domain.letters import Letter
 from services.ingest.domain.model import Candidate, Decision, Examined, Receipt
 from services.ingest.settings import IngestSettings
 
+_LARGE = 64 * 1024
+"""Bytes of a body."""
 _log = structlog.get_logger(__name__)
 
 
@@ -79,7 +81,7 @@ class Receiver:
         Events come first: a puzzle that cannot be kept now holds up none of its neighbours.
         """
         self._prove(live, delivery, receipt.received_at)
-        told = self.translate(live, delivery)
+        told = await self._told(live, delivery)
         examined = await self._examined(told.events, receipt)
         decision = await self._acceptor.accept(receipt, examined)
         kept = letters.of_puzzles(live, delivery, told.puzzles)
@@ -99,6 +101,12 @@ class Receiver:
     def translate(self, live: Live, delivery: Delivery) -> Translation:
         """Raises `Unreadable` or `ConnectorFailed`."""
         return ours(live, lambda: self._connectors[live.kind].translate(delivery, live.connection))
+
+    async def _told(self, live: Live, delivery: Delivery) -> Translation:
+        """A large body beside the event loop: thousands of records take seconds."""
+        if len(delivery.body) < _LARGE:
+            return self.translate(live, delivery)
+        return await asyncio.to_thread(self.translate, live, delivery)
 
     def _prove(self, live: Live, delivery: Delivery, now: datetime) -> None:
         try:

@@ -38,7 +38,7 @@ class Connection:
     """
 
     connection_id: str
-    secrets: Sequence[str] = ()
+    secrets: Sequence[str] = field(default=(), repr=False)
     public_url: str | None = None
     id_prefix: str = ""
     pipeline_map: Mapping[str, str] = field(default_factory=dict)
