@@ -134,6 +134,8 @@ def _result(found: cel.Value, wanted: Result) -> Any:
         raise ExpressionFailed(_shortened(str(value)))
     if wanted == "text":
         return _text(value)
+    if wanted == "json":
+        return _json(value)
     if not isinstance(value, bool):
         raise ExpressionFailed(f"must be true or false, not {kind.name()}")
     return value
@@ -150,6 +152,27 @@ def _text(value: Any) -> str:
     if len(text) > MAX_TEXT:
         raise ExpressionFailed(f"is longer than {MAX_TEXT} characters")
     return text
+
+
+def _json(value: Any) -> Any:
+    """Plain values of what the library wraps; its own parser bounds how deep they nest."""
+    match value.value() if isinstance(value, cel.Value) else value:
+        case dict() as held:
+            return {_key(key): _json(part) for key, part in held.items()}
+        case list() as held:
+            return [_json(part) for part in held]
+        case datetime() as held:
+            return held.isoformat()
+        case None | bool() | int() | float() | str() as held:
+            return held
+    raise ExpressionFailed("must be what JSON can say")
+
+
+def _key(key: Any) -> str:
+    plain = key.value() if isinstance(key, cel.Value) else key
+    if not isinstance(plain, str):
+        raise ExpressionFailed("keys of a map must be texts")
+    return plain
 
 
 def _shortened(message: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Any, Literal, Protocol
 
-Result = Literal["bool", "text"]
+Result = Literal["bool", "text", "json"]
 Code = Literal["syntax", "unknown_name", "type", "too_long", "too_complex", "not_supported_yet"]
 
 
@@ -32,9 +32,11 @@ class Expression(Protocol):
     def source(self) -> str: ...
 
     def evaluate(self, variables: Mapping[str, Mapping[str, Any]]) -> Any:
-        """A `bool` or a text, as asked for when compiled. Raises `ExpressionFailed`.
+        """A `bool`, a text or any JSON value, as asked for when compiled. Raises
+        `ExpressionFailed`.
 
         Variables are maps of str, bool, int, float, `None`, aware datetimes, lists and maps.
+        An instant inside of JSON is a text.
         """
         ...
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import BinaryIO
+from typing import AnyStr, BinaryIO
 
 from services.ingest.app.inflate import Inflate
 from services.ingest.domain.rows import MAX_LINE_BYTES, RAW_LIMIT, Line
@@ -15,7 +15,7 @@ class FileLines:
 
     def __init__(self, file: BinaryIO, inflate: Inflate | None) -> None:
         self._file = file
-        self._lines = _numbered(_cut(_blocks(file, inflate)))
+        self._lines = _numbered(cut(blocks(file, inflate), b"\n"))
 
     def skip(self, count: int) -> None:
         for _ in islice(self._lines, count):
@@ -37,7 +37,8 @@ class FileLines:
         self._file.close()
 
 
-def _blocks(file: BinaryIO, inflate: Inflate | None) -> Iterator[bytes]:
+def blocks(file: BinaryIO, inflate: Inflate | None) -> Iterator[bytes]:
+    """The body as it was sent, inflated."""
     while block := file.read(BLOCK):
         if inflate is None:
             yield block
@@ -47,20 +48,20 @@ def _blocks(file: BinaryIO, inflate: Inflate | None) -> Iterator[bytes]:
         inflate.finish()
 
 
-def _cut(blocks: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
+def cut(pieces: Iterator[AnyStr], end: AnyStr) -> Iterator[tuple[AnyStr, bool]]:
     """Lines and whether they were too long; of such a one only the beginning is kept."""
-    held, too_long = b"", False
-    for block in blocks:
-        first, *others = block.split(b"\n")
-        held, too_long = _extend(held, too_long, first)
-        for part in others:
+    held, too_long = end[:0], False
+    for piece in pieces:
+        parts: list[AnyStr] = piece.split(end)
+        held, too_long = _extend(held, too_long, parts[0])
+        for part in parts[1:]:
             yield held, too_long
-            held, too_long = _extend(b"", False, part)
+            held, too_long = _extend(end[:0], False, part)
     if held or too_long:
         yield held, too_long
 
 
-def _extend(held: bytes, too_long: bool, part: bytes) -> tuple[bytes, bool]:
+def _extend(held: AnyStr, too_long: bool, part: AnyStr) -> tuple[AnyStr, bool]:
     if too_long or len(held) + len(part) > MAX_LINE_BYTES:
         return (held + part)[:RAW_LIMIT] if not too_long else held, True
     return held + part, False

@@ -152,3 +152,28 @@ def test_threads_share_an_expression() -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(judged, range(500))) == [amount > 5 for amount in range(500)]
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("deal.attributes", {"tier": 1}),
+        (
+            "{'a': [deal.amount, 1.5, null, {'b': deal.ok}]}",
+            {"a": [12_000, 1.5, None, {"b": True}]},
+        ),
+        ("deal.created_at", "2026-01-02T00:00:00+00:00"),
+        ("deal.nothing", None),
+        ("size(deal.tags)", 2),
+    ],
+)
+def test_any_json(source: str, expected: object) -> None:
+    found = answer(source, "json")
+    assert found == expected
+    assert type(found) is type(expected)
+
+
+@pytest.mark.parametrize("source", ["b'x'", "duration('1s')", "{1: 2}", "type(1)", "[deal.gone]"])
+def test_what_json_cannot_say_is_no_answer(source: str) -> None:
+    with pytest.raises(ExpressionFailed):
+        answer(source, "json")
