@@ -2,12 +2,10 @@
 
 from typing import get_args
 
-import structlog
-
 from libs.common import metrics
 from libs.common.contracts.topics import CRM_EVENTS, TOPICS
 from libs.common.db.database import Database
-from libs.common.eventlog.port import LogError, TopicConfig
+from libs.common.eventlog.port import TopicConfig
 from libs.common.runtime import Resources, Service
 from libs.common.web.checks import database_check, log_check
 from services.ingest.adapters.acceptance import SqlIndex
@@ -26,6 +24,7 @@ from services.ingest.adapters.spool.stores import SpoolFolders
 from services.ingest.app.accept import Acceptor
 from services.ingest.app.connection_counts import ConnectionCounts
 from services.ingest.app.draining import Drainer
+from services.ingest.app.own_topic import OwnTopic
 from services.ingest.app.receiving import Receiver
 from services.ingest.app.redriving import Redriver
 from services.ingest.app.run_import import ImportRunner
@@ -59,7 +58,6 @@ _ROUTERS = (
     connections_listed.router, refreshes.router, connection_samples.router, webhooks.router,
     dead_letters.router, redriving.router, later.router,
 )  # fmt: skip
-_log = structlog.get_logger(__name__)
 
 
 def build(resources: Resources, settings: IngestSettings | None = None) -> Service:
@@ -78,7 +76,7 @@ class _Wiring:
         self._counting = CountsWriter(self._worker, self._counts, resources.clock)
         self._unappended = Unappended()
         self._index = SqlIndex(self._worker)
-        self._spools = self._spooling()
+        self._topic, self._spools = self._own_topic(), self._spooling()
         self._acceptor = Acceptor(
             resources.log, self._index, resources.clock, self._unappended, self._spools, settings
         )
@@ -158,7 +156,7 @@ class _Wiring:
         return ImportWorker(runner, claims, files, resources.clock, settings)
 
     async def _start(self) -> None:
-        await self._create_topic()
+        await self._topic.start()
         await self._spools.open()
         await self._heartbeat.start()
         metrics.show_webhooks(CONNECTORS, get_args(RefusalCode))
@@ -167,16 +165,13 @@ class _Wiring:
     async def _spool_check(self) -> str | None:
         return self._spools.own.refuses()
 
-    async def _create_topic(self) -> None:
-        """Make the topic where it is missing; a log that is away now is met again at an append."""
+    def _own_topic(self) -> OwnTopic:
         topic = TOPICS[CRM_EVENTS]
         config = TopicConfig(topic.name, self._resources.settings.partitions, topic.retention_days)
-        try:
-            await self._resources.log.create_topics([config])
-        except LogError as error:
-            _log.warning("topics_not_created", error=repr(error))
+        return OwnTopic(self._resources.log, config)
 
     async def _stop(self) -> None:
+        await self._topic.stop()
         await self._acceptor.close(_STOP_SECONDS)
         await self._spools.close(_STOP_SECONDS)
         await self._counting.stop()
