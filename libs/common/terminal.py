@@ -21,6 +21,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 console = Console()
 progress_console = Console(stderr=True)
@@ -40,8 +41,13 @@ def show_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None
     """A table of the chosen fields; missing ones stay empty."""
     table = Table(*columns, box=None, pad_edge=False)
     for row in rows:
-        table.add_row(*(cell(row.get(column)) for column in columns))
+        table.add_row(*(Text(printable(cell(row.get(column)))) for column in columns))
     console.print(table)
+
+
+def printable(text: str) -> str:
+    """What others wrote, as a terminal may show it: control characters are spelled, not obeyed."""
+    return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
 
 
 def cell(value: Any) -> str:

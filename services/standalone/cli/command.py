@@ -9,6 +9,7 @@ import typer
 from pydantic import ValidationError
 
 from services.standalone.cli import (
+    dead_letters,
     exchange,
     gateway,
     keys,
@@ -37,6 +38,7 @@ app.add_typer(tenants.app, name="tenants", help="Tenants (operator key).")
 app.add_typer(keys.app, name="keys", help="API keys of a tenant (its admin key).")
 app.command("import")(exchange.import_file)
 app.command("export")(exchange.export)
+app.add_typer(dead_letters.app, name="dead-letters", help="What could not be used, and why.")
 app.add_typer(operate.rebuild_app, name="rebuild", help="Build a projection anew.")
 app.command("doctor")(operate.doctor)
 app.command("simulate")(simulate.simulate)
