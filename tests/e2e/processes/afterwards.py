@@ -21,7 +21,8 @@ Told = Mapping[str, Sequence[Event]]
 
 def faults(scene: Scene, stack: Stack, ingest: Process, traffic: Traffic) -> list[str]:
     """Everything that is wrong once all is folded; the senders have stopped."""
-    told = traffic.acknowledged()
+    told = {tenant: [event for event in events if event["id"] not in traffic.given_up]
+            for tenant, events in traffic.acknowledged().items()}  # fmt: skip
     found = list(traffic.failures)
     for tenant, events in told.items():
         found += _unfolded(tenant, events, asyncio.run(_folded(stack.database_url, tenant)))
@@ -80,15 +81,15 @@ def _states(scene: Scene, funnel: Process, told: Told) -> list[str]:
     return [f"{deal}: {served.get(deal)} for {wanted[deal]}" for deal in unlike]
 
 
-def places(stack: Stack) -> int:
-    """How many indexed events have no place in the log yet."""
-    return asyncio.run(_count(stack.database_url))
+def held_back(stack: Stack) -> float:
+    """For how many seconds something has not been in the log, as consumers are told."""
+    return asyncio.run(_held_back(stack.database_url))
 
 
-async def _count(url: str) -> int:
+async def _held_back(url: str) -> float:
     connection = await asyncpg.connect(url)
     try:
-        query = 'SELECT count(*) FROM ingest.acceptance WHERE "offset" IS NULL'
-        return int(await connection.fetchval(query))
+        query = "SELECT extract(epoch FROM now() - min(oldest_unappended)) FROM ingest.processes"
+        return float(await connection.fetchval(query) or 0)
     finally:
         await connection.close()

@@ -1,6 +1,8 @@
 """A scene per module: real PostgreSQL, a real Kafka without a topic of ours, processes, tenants."""
 
 import asyncio
+import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from libs.common.db.embedded import EmbeddedPostgres
-from libs.common.eventlog.kafka_broker import KafkaBroker
+from libs.common.eventlog.kafka_broker import KafkaBroker, listens
 from libs.common.testing.fixtures import own_broker
 from tests.e2e.processes import topics
 from tests.e2e.processes.outage import Outages
@@ -47,6 +49,11 @@ class World:
     broker: KafkaBroker
     postgres: EmbeddedPostgres
 
+    def kill_postgres(self, number: signal.Signals = signal.SIGKILL) -> None:
+        pid = self.postgres.running_pid()
+        assert pid is not None
+        os.kill(pid, number)
+
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
@@ -66,4 +73,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def outages(
     world: World, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> Outages:
+    """What an earlier test has left broken is mended."""
+    world.broker.resume()
+    world.postgres.start()
+    if not listens(world.broker.port):
+        world.broker.start(240)
     return Outages(world.scene, world.broker, world.postgres, tmp_path, record_property)

@@ -1,7 +1,7 @@
 """An outage under traffic: begun, lasting, ended, and judged by what came of every 202."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +12,7 @@ from libs.common.db.embedded import EmbeddedPostgres
 from libs.common.eventlog.kafka_broker import KafkaBroker
 from tests.e2e.processes import afterwards
 from tests.e2e.processes.scene import Scene
-from tests.e2e.processes.stack import Process, Stack, until
+from tests.e2e.processes.stack import Process, Stack, free_port, until
 from tests.e2e.processes.traffic import PROMISED, Traffic
 
 EMPTY_WITHIN = 30.0
@@ -22,10 +22,11 @@ Property = Callable[[str, object], None]
 
 @dataclass
 class Outage:
-    """What is running: `ingest` under `traffic`, and a consumer behind it."""
+    """What is running: `ingest`, and others beside it, under `traffic`."""
 
     stack: Stack
     ingest: Process
+    others: Sequence[Process]
     traffic: Traffic
     most: float = 0.0
     """Events that waited at most."""
@@ -33,40 +34,49 @@ class Outage:
     findings: dict[str, object] = field(default_factory=dict)
 
     def lasts(self, seconds: float) -> None:
-        """Go on for a while; events have to wait, and the process to be ready, all the time."""
+        """Go on for a while; events wait on disk, and the process is ready all the same."""
         deadline = time.monotonic() + seconds
         until("events wait on disk", self.looks, 30)
+        self.goes_on(deadline - time.monotonic())
+        ready = httpx.get(f"{self.ingest.url}/readyz", trust_env=False, timeout=20)
+        assert ready.status_code == 200, ready.text
+
+    def goes_on(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             self.looks()
             time.sleep(min(0.5, left))
-        assert self.readiness().status_code == 200, self.readiness().text
 
     def looks(self) -> bool:
         """Count what waits now."""
-        waiting = self.ingest.metric("headway_spool_events")
+        waiting = sum(p.metric("headway_spool_events") for p in (self.ingest, *self.others))
         self.most = max(self.most, waiting)
         return waiting > 0
 
-    def ends(self, seconds: float = EMPTY_WITHIN) -> None:
+    def ends(self) -> None:
         """The log is back: how long until nothing waits."""
         started = time.monotonic()
-        until("the spool is empty", lambda: not self.looks(), seconds, 0.2)
+        until("the spool is empty", lambda: not self.looks(), EMPTY_WITHIN, 0.2)
         self.empty_after = time.monotonic() - started
 
-    def readiness(self) -> httpx.Response:
-        return httpx.get(f"{self.ingest.url}/readyz", trust_env=False, timeout=20)
+    def restart(self, **changes: str) -> Process:
+        """Another process in the place of one that has ended."""
+        port = self.ingest.environment["HEADWAY_PORT"]
+        changes = {"HEADWAY_PORT": port, **changes}
+        self.ingest = self.stack.start("ingest", "api", **changes).ready()
+        return self.ingest
 
-    def report(self, record: Property) -> None:
+    def told(self) -> Mapping[str, object]:
+        """What is reported of it."""
         traffic = self.traffic
-        told = {
+        told: dict[str, object] = {
             "accepted": traffic.accepted, "spooled at most": int(self.most),
             "refused": len(traffic.refused), "unreached": traffic.unreached,
             "repeats": traffic.repeats, "slowest answer (s)": f"{traffic.slowest:.2f}",
         }  # fmt: skip
         if self.empty_after is not None:
             told["seconds until empty"] = f"{self.empty_after:.1f}"
-        for name, value in (told | self.findings).items():
-            record(name, value)
+        return told | self.findings
 
 
 @dataclass
@@ -77,26 +87,38 @@ class Outages:
     broker: KafkaBroker
     postgres: EmbeddedPostgres
     folder: Path
+    """The data directory of a test's ingest."""
     record: Property
 
     @contextmanager
-    def begun(self, *, padding: int = 0, **settings: str) -> Iterator[Outage]:
-        """Traffic that flows; after the block everything is folded and judged."""
+    def begun(
+        self, *, processes: int = 1, padding: int = 0, flow: int = 300, **changes: str
+    ) -> Iterator[Outage]:
+        """Traffic that flows over ingest with `changes`; after the block all is judged."""
         self.scene.empty_log()
-        settings.setdefault("HEADWAY_DATA_DIR", str(self.folder))
-        with self.scene.clone(**settings) as stack:
-            ingest = stack.start("ingest", "api").ready()
+        with self.scene.clone(HEADWAY_DATA_DIR=str(self.folder)) as stack:
             consumer = stack.start("funnel", "worker").ready()
-            with Traffic(self.scene.keys, [ingest.url], padding=padding) as traffic:
-                outage = Outage(stack, ingest, traffic)
-                until("events flow", lambda: traffic.accepted > 300)
+            first, *others = [self.started(stack, changes) for _ in range(processes)]
+            urls = [process.url for process in (first, *others)]
+            with Traffic(self.scene.keys, urls, padding=padding) as traffic:
+                outage = Outage(stack, first, others, traffic)
+                until("events flow", lambda: traffic.accepted >= flow)
                 yield outage
             self.judge(outage, consumer)
 
+    def back(self) -> None:
+        """The broker again; on a busy machine its start takes its time."""
+        self.broker.start(240)
+
+    def started(self, stack: Stack, changes: Mapping[str, str]) -> Process:
+        port = {"HEADWAY_PORT": str(free_port())}
+        return stack.start("ingest", "api", **{**port, **changes}).ready()
+
     def judge(self, outage: Outage, consumer: Process) -> None:
-        outage.report(self.record)
+        for name, value in outage.told().items():
+            self.record(name, value)
         self.scene.await_settled(outage.stack, 180)
         assert afterwards.faults(self.scene, outage.stack, outage.ingest, outage.traffic) == []
         assert outage.traffic.slowest <= PROMISED
-        outage.ingest.stop()
-        consumer.stop()
+        for process in (outage.ingest, *outage.others, consumer):
+            process.stop()

@@ -1,24 +1,95 @@
-"""The broker goes away in every way that there is while senders go on: each 202 is kept, in order,
-answers stay quick, and once the broker is back the spool is empty within half a minute."""
+"""The broker or the database goes away while senders go on: each 202 is kept, once and in order,
+answers stay quick, and once the log is back the spool is empty within half a minute."""
 
 import os
-from collections.abc import Callable
 
 import pytest
 
+from tests.e2e.processes import afterwards
+from tests.e2e.processes.conftest import World
+from tests.e2e.processes.damage import connections, rss
 from tests.e2e.processes.outage import Outages
 
 pytestmark = [pytest.mark.e2e, pytest.mark.kafka, pytest.mark.postgres, pytest.mark.fault]
 LONG = float(os.environ.get("HEADWAY_TEST_OUTAGE_SECONDS", "120"))
 """Longer than every timeout of a client; 600 for the run that is kept as evidence."""
-Property = Callable[[str, object], None]
+_LAG = 3.0
+"""Seconds by which what is told of a spool may be behind it."""
 
 
-@pytest.mark.timeout(200)
-def test_killed_and_back_after_20_seconds(outages: Outages) -> None:
+@pytest.mark.timeout(600)
+def test_the_broker_is_killed_and_back_after_20_seconds(outages: Outages) -> None:
     with outages.begun() as outage:
         outages.broker.kill()
         outage.lasts(20)
-        outages.broker.start()
+        outages.back()
         outage.ends()
     assert outage.traffic.refused == []
+
+
+@pytest.mark.timeout(600 + 2 * LONG)
+def test_the_broker_is_away_for_longer_than_every_timeout(outages: Outages) -> None:
+    with outages.begun() as outage:
+        before = rss(outage.ingest.pid)
+        outages.broker.kill()
+        outage.lasts(LONG)
+        waited = outage.ingest.metric("headway_spool_oldest_age_seconds")
+        assert waited > LONG - _LAG
+        assert afterwards.held_back(outage.stack) > waited - _LAG, "the watermark is not held"
+        outage.findings["MiB more"] = grown = rss(outage.ingest.pid) - before
+        outages.back()
+        outage.ends()
+        outage.findings["connections to the broker"] = connections(
+            outage.ingest.pid, outages.broker.port
+        )
+        assert grown < 150
+    assert outage.traffic.refused == []
+    assert outage.findings["connections to the broker"] in range(1, 6)
+
+
+@pytest.mark.timeout(600)
+def test_the_broker_is_frozen_for_45_seconds(outages: Outages) -> None:
+    with outages.begun() as outage:
+        outages.broker.pause()
+        try:
+            outage.lasts(45)
+        finally:
+            outages.broker.resume()
+        outage.ends()
+    assert outage.traffic.refused == []
+
+
+@pytest.mark.timeout(600)
+def test_the_broker_comes_and_goes_and_no_event_of_a_deal_overtakes(outages: Outages) -> None:
+    broker = outages.broker
+    with outages.begun() as outage:
+        for _ in range(3):
+            for hurt, mend in ((broker.kill, outages.back), (broker.pause, broker.resume)):
+                hurt()
+                outage.goes_on(5)
+                mend()
+                outage.goes_on(5)
+        outage.ends()
+        assert outage.most > 0
+    assert outage.traffic.refused == []
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("both", [False, True], ids=["alone", "with the broker"])
+def test_the_database_is_killed_and_back_after_20_seconds(
+    world: World, outages: Outages, both: bool
+) -> None:
+    with outages.begun() as outage:
+        before = outage.traffic.accepted
+        world.kill_postgres()
+        if both:
+            outages.broker.kill()
+        outage.goes_on(20)
+        outage.findings["accepted meanwhile"] = outage.traffic.accepted - before
+        world.postgres.start()
+        if both:
+            assert outage.most > 0
+            outages.back()
+        outage.ends()
+        assert outage.traffic.accepted > before
+    assert {code for code, _ in outage.traffic.refused} <= {"database_unavailable"}

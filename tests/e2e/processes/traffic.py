@@ -62,8 +62,6 @@ class Sender(threading.Thread):
     def _deliver(self, http: httpx.Client, events: Sequence[Event]) -> None:
         deadline = time.monotonic() + 180
         while not self._taken(http, events):
-            if self._traffic.impatient:
-                return
             assert time.monotonic() < deadline, "nobody takes the batch"
             time.sleep(0.2)
 
@@ -103,16 +101,14 @@ def _event(deal: str, step: int, padding: str) -> Event:
 
 
 class Traffic:
-    """Senders of all tenants against one ingest, or several in turn; stops at the block's end.
-
-    `impatient` senders leave out what is refused.
-    """
+    """Senders of all tenants against one ingest, or several in turn; stops at the block's end."""
 
     def __init__(
-        self, keys: Mapping[str, str], urls: Sequence[str], senders: int = 4, padding: int = 0,
-        *, impatient: bool = False,
-    ) -> None:  # fmt: skip
-        self._urls, self.padding, self.impatient = list(urls), "x" * padding, impatient
+        self, keys: Mapping[str, str], urls: Sequence[str], senders: int = 4, padding: int = 0
+    ) -> None:
+        self._urls, self.padding = list(urls), "x" * padding
+        self.given_up: set[str] = set()
+        """Ids of what was acknowledged and damaged since."""
         self.stopping = threading.Event()
         tenants = list(keys)
         named = (tenants[n % len(tenants)] for n in range(senders))
