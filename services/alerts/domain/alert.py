@@ -9,8 +9,11 @@ from datetime import datetime
 from typing import Any, Literal
 
 from services.alerts.domain.rule import Severity
-from services.alerts.domain.verdicts import Key, Violation
+from services.alerts.domain.verdicts import Violation
 
+Key = tuple[str, str, int]
+"""Source and id of the clock-start event, and the turn: how many alerts of that clock came before
+this one, at its creation. Never renumbered: late facts may bring earlier stretches."""
 AlertState = Literal["firing", "acknowledged", "resolved"]
 Resolution = Literal["cleared", "superseded", "retracted"]
 RecordType = Literal["alert.fired", "alert.acknowledged", "alert.resolved", "alert.corrected"]
@@ -84,11 +87,11 @@ def retracted(alert: Alert, now: datetime) -> Told:
     return Told("alert.corrected", alert.started_at, _noted(alert, ended, now))
 
 
-def corrected(alert: Alert, found: Violation, texts: "Texts", now: datetime) -> Told:
-    """Later facts give it another start, another clock, or another end."""
+def corrected(alert: Alert, found: Violation, key: Key, texts: "Texts", now: datetime) -> Told:
+    """Later facts give it another start, another clock (and so another key), or another end."""
     moved = replace(
         alert,
-        key=found.key,
+        key=key,
         clock=found.span,
         started_at=found.started_at,
         evidence=texts.evidence,

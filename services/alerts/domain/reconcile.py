@@ -1,16 +1,18 @@
 """Alert rows and verdicts brought together: what is to be told, given what has been told.
 
-Rows and violations belong together by the event that started the clock. What is left over on one
-side moves (its start event starts no clock any more, another violated clock takes its place), is
-retracted, or is raised.
+Rows and violations belong together as `matching` says. What is left over on one side moves (its
+start event starts no clock any more, another violated clock takes its place), is retracted, or is
+raised.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import count
 
 from services.alerts.domain import alert as life
-from services.alerts.domain.alert import Alert, Texts, Told
+from services.alerts.domain.alert import Alert, Key, Texts, Told
+from services.alerts.domain.matching import matched, overlap
 from services.alerts.domain.rule import Rule
 from services.alerts.domain.verdicts import Judgement, Violation
 
@@ -73,15 +75,17 @@ class Reconciliation:
     ) -> None:
         self._rule, self._held, self._judged = rule, held, judged
         self._moment, self._describe = moment, describe
-        self._by_key = {found.key: found for found in judged.violations}
-        self._rows = [row for row in held.rows if not self._set_aside(row)]
-        known = {row.key for row in self._rows}
-        self._free = [found for found in judged.violations if found.key not in known]
+        first = matched(held.rows, judged.violations)
+        self._rows = [row for row in held.rows if not self._set_aside(row, first)]
+        self._found = matched(self._rows, judged.violations)
+        taken = {id(found) for found in self._found.values()}
+        self._free = [found for found in judged.violations if id(found) not in taken]
+        self._keys = {row.key for row in held.rows}
         self._episodes, self._skipped = held.episodes, 0
 
-    def _set_aside(self, row: Alert) -> bool:
+    def _set_aside(self, row: Alert, matches: Mapping[str, Violation]) -> bool:
         """Whether a change of the rule, not of the facts, ended it: its clock is free again."""
-        found = self._by_key.get(row.key)
+        found = matches.get(row.alert_id)
         pinned, ended = self._pinned(row), row.resolution == "superseded"
         return pinned and ended and not (found is not None and found.superseded)
 
@@ -95,7 +99,7 @@ class Reconciliation:
         return Outcome(sorted(told, key=lambda record: record.at), self._skipped)
 
     def _known(self, row: Alert) -> Iterator[Told]:
-        found, pinned = self._by_key.get(row.key), self._pinned(row)
+        found, pinned = self._found.get(row.alert_id), self._pinned(row)
         if found is not None:
             yield from self._followed(row, found, pinned)
         elif pinned:
@@ -119,13 +123,20 @@ class Reconciliation:
             yield life.cleared(row, found, found.cleared_at)
 
     def _corrected(self, row: Alert, found: Violation) -> Told:
-        return life.corrected(row, found, self._describe(found), self._moment.now)
+        key = row.key if row.key[:2] == found.event else self._new_key(found)
+        return life.corrected(row, found, key, self._describe(found), self._moment.now)
+
+    def _new_key(self, found: Violation) -> Key:
+        """The first turn of the clock that no standing row has."""
+        key = next(key for turn in count() if (key := (*found.event, turn)) not in self._keys)
+        self._keys.add(key)
+        return key
 
     def _successor(self, row: Alert) -> Violation | None:
         """The earliest free violation whose clock overlaps the row's, if that is none any more."""
         if self._judged.starts(*row.key[:2]):
             return None
-        near = [found for found in self._free if _overlap(row.clock, found.span)]
+        near = [found for found in self._free if overlap(row.clock, found.span)]
         return min(near, key=lambda found: found.started_at, default=None)
 
     def _raised(self, found: Violation, new_id: NewId) -> Iterator[Told]:
@@ -160,7 +171,7 @@ class Reconciliation:
             rule_name=rule.name,
             subject_id=self._held.subject_id,
             episode=self._episodes,
-            key=found.key,
+            key=self._new_key(found),
             clock=found.span,
             state="firing",
             severity=rule.severity,
@@ -172,7 +183,3 @@ class Reconciliation:
             late=not moment.sandbox and (moment.brought or lag > LATE),
             digest_id=moment.digest_id,
         )
-
-
-def _overlap(a: tuple[datetime, datetime | None], b: tuple[datetime, datetime | None]) -> bool:
-    return (a[1] is None or b[0] < a[1]) and (b[1] is None or a[0] < b[1])

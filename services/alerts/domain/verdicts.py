@@ -4,7 +4,6 @@ A clock is violated at an instant that is at or after its due instant, before it
 deal there and in scope, not met by then, and (idle clocks) with no planned activity ahead.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,28 +12,28 @@ from services.alerts.domain.clocks import Run, runs
 from services.alerts.domain.rule import Rule
 from services.alerts.domain.timeline import State, Timeline, is_there
 
-Key = tuple[str, str, int]
-"""Source and id of the clock-start event, and the turn."""
+Event = tuple[str, str]
+"""Source and id of an event."""
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
     """One stretch, `[started_at, cleared_at)`; `cleared_at` of `None`: it stands.
 
-    `turn` counts the stretches of one clock from 0: a scope that turns true again opens another.
-    `state` is the deal's at `started_at`; `superseded`: a merge ended it.
+    A scope that turns true again opens another stretch of the same clock. `state` is the deal's at
+    `started_at`; `superseded`: a merge ended it.
     """
 
     run: Run
-    turn: int
     started_at: datetime
     cleared_at: datetime | None
     superseded: bool
     state: State
 
     @property
-    def key(self) -> Key:
-        return *self.run.key, self.turn
+    def event(self) -> Event:
+        """What started the clock."""
+        return self.run.key
 
     @property
     def span(self) -> tuple[datetime, datetime | None]:
@@ -62,13 +61,10 @@ def judge(rule: Rule, timeline: Timeline, now: datetime) -> Judgement:
     """The verdicts as of `now`, which the timeline reaches. Raises `ExpressionFailed`."""
     found: list[Violation] = []
     looks: list[datetime] = []
-    turns: Counter[tuple[str, str]] = Counter()
     clocks = runs(rule.clock, timeline) if timeline.instants else []
     for run in clocks:
         judged = _Judged(rule, timeline, run, now)
-        of_run = list(judged.violations(turns[run.key]))
-        turns[run.key] += len(of_run)
-        found += of_run
+        found += judged.violations()
         looks += judged.looks()
     return Judgement(clocks, found, min(looks, default=None))
 
@@ -97,18 +93,18 @@ class _Judged:
     def _open(self) -> bool:
         return self._end is None or self._end > self._now
 
-    def violations(self, turn: int) -> Iterator[Violation]:
-        """Its stretches, counted from `turn`: an event may start a clock a second time."""
+    def violations(self) -> Iterator[Violation]:
+        """Its stretches, in order."""
         began: tuple[datetime, State] | None = None
         for at, state in self._instants():
             holds = self._holds(at, state)
             if holds and began is None:
                 began = at, state
             elif not holds and began is not None:
-                yield self._violation(turn, began, at)
-                began, turn = None, turn + 1
+                yield self._violation(began, at)
+                began = None
         if began is not None:
-            yield self._violation(turn, began, None if self._open else self._end)
+            yield self._violation(began, None if self._open else self._end)
 
     def _instants(self) -> Iterator[tuple[datetime, State]]:
         """The due instant and each change after it, while the clock runs."""
@@ -135,12 +131,10 @@ class _Judged:
         idle = self._rule.clock.start == "last_activity_at"
         return planned if idle and planned is not None and planned > at else None
 
-    def _violation(
-        self, turn: int, began: tuple[datetime, State], cleared_at: datetime | None
-    ) -> Violation:
+    def _violation(self, began: tuple[datetime, State], cleared_at: datetime | None) -> Violation:
         after = self._timeline.at(cleared_at) if cleared_at else None
         superseded = after is not None and after["status"] == "merged"
-        return Violation(self._run, turn, began[0], cleared_at, superseded, began[1])
+        return Violation(self._run, began[0], cleared_at, superseded, began[1])
 
     def looks(self) -> Iterator[datetime]:
         """Later instants at which this clock may turn to violated by itself."""

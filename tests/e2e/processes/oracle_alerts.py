@@ -41,10 +41,9 @@ class Clock(NamedTuple):
 
 
 class Stretch(NamedTuple):
-    """While a clock is violated; `turn` counts those of one clock."""
+    """While a clock is violated."""
 
     clock: Clock
-    turn: int
     began: Instant
     ended: Instant | None
 
@@ -54,7 +53,7 @@ class Row:
     """What has been told of one alert."""
 
     number: int
-    key: tuple[str, int]
+    start_event: str
     span: tuple[Instant, Instant | None]
     began: Instant
     ended: Instant | None = None
@@ -209,35 +208,34 @@ def stretches(rule: Rule, life: Life, clock: Clock, now: Instant) -> Iterator[St
     last = now if end is None else min(end, now)
     if first > now or (end is not None and first >= end):
         return
-    turn, began = 0, first if life.is_open(first) else None
+    began = first if life.is_open(first) else None
     for at in sorted({since for since, _ in life.open_from if first < since <= last}):
         if end is not None and at >= end:
             break
         if began is None and life.is_open(at):
             began = at
         elif began is not None and not life.is_open(at):
-            yield Stretch(clock, turn, began, at)
-            turn, began = turn + 1, None
+            yield Stretch(clock, began, at)
+            began = None
     if began is not None:
-        yield Stretch(clock, turn, began, end if end is not None and end <= now else None)
+        yield Stretch(clock, began, end if end is not None and end <= now else None)
 
 
 def reconcile(rule: Rule, subject: str, life: Life, rows: list[Row], now: Instant) -> list[Told]:
     """What is to be told; brings the rows up to date."""
     running = list(clocks(rule, life, now))
-    found = {(s.clock.start_event, s.turn): s
-             for clock in running for s in stretches(rule, life, clock, now)}  # fmt: skip
+    free = [s for clock in running for s in stretches(rule, life, clock, now)]
     starts = {clock.start_event for clock in running}
     standing = [row for row in rows if not row.retracted]
-    free = [found[key] for key in found if key not in {row.key for row in standing}]
+    found = _claimed(standing, free)
     told: list[Told] = []
 
     def tell(row: Row, type_: str, at: Instant) -> None:
-        told.append(Told(rule.rule_id, subject, row.number, row.key[0], f"alert.{type_}", at))
+        told.append(Told(rule.rule_id, subject, row.number, row.start_event, f"alert.{type_}", at))
 
     for row in standing:
-        stretch = found.get(row.key)
-        if stretch is None and row.key[0] not in starts:
+        stretch = found.get(row.number)
+        if stretch is None and row.start_event not in starts:
             near = [s for s in free if _overlap((s.clock.start, s.clock.stop), row.span)]
             stretch = min(near, key=lambda s: s.began, default=None)
             if stretch is not None:
@@ -248,7 +246,7 @@ def reconcile(rule: Rule, subject: str, life: Life, rows: list[Row], now: Instan
         else:
             _follow(row, stretch, tell)
     for stretch in free:
-        row = Row(len(rows), (stretch.clock.start_event, stretch.turn),
+        row = Row(len(rows), stretch.clock.start_event,
                   (stretch.clock.start, stretch.clock.stop), stretch.began)  # fmt: skip
         rows.append(row)
         tell(row, "fired", row.began)
@@ -256,14 +254,35 @@ def reconcile(rule: Rule, subject: str, life: Life, rows: list[Row], now: Instan
     return sorted(told, key=lambda record: record.at)
 
 
+def _claimed(rows: Sequence[Row], free: list[Stretch]) -> dict[int, Stretch]:
+    """What each row goes on telling of; takes it out of `free`. The same beginning counts most,
+    then an instant in common, then any stretch of the same start."""
+    claimed: dict[int, Stretch] = {}
+    for closeness in (2, 1, 0):
+        for row in sorted(rows, key=lambda row: row.began):
+            near = [s for s in free if _closeness(row, s) >= closeness]
+            if row.number not in claimed and near:
+                claimed[row.number] = min(near, key=lambda s: s.began)
+                free.remove(claimed[row.number])
+    return claimed
+
+
+def _closeness(row: Row, stretch: Stretch) -> int:
+    if row.start_event != stretch.clock.start_event:
+        return -1
+    if row.began == stretch.began:
+        return 2
+    return int(_overlap((row.began, row.ended), (stretch.began, stretch.ended)))
+
+
 def _follow(row: Row, stretch: Stretch, tell: Any) -> None:
-    key = stretch.clock.start_event, stretch.turn
-    moved = key != row.key or stretch.began != row.began
+    key = stretch.clock.start_event
+    moved = key != row.start_event or stretch.began != row.began
     ends = row.ended is None and stretch.ended is not None
     other = row.ended is not None and stretch.ended != row.ended
     if not (moved or ends or other):
         return
-    row.key, row.began, row.ended = key, stretch.began, stretch.ended
+    row.start_event, row.began, row.ended = key, stretch.began, stretch.ended
     row.span = stretch.clock.start, stretch.clock.stop
     if moved or other:
         tell(row, "corrected", row.began)

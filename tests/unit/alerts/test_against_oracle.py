@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from itertools import combinations
 from typing import Any
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from libs.common.contracts.events import ActivityData
+from services.alerts.domain.matching import overlap
 from services.alerts.domain.rule import MetBy, Rule
 from services.alerts.domain.timeline import Facts, timeline
 from services.alerts.domain.verdicts import Violation
@@ -31,9 +33,12 @@ def test_verdicts_are_those_of_the_oracle(events: list[FoldEvent], rule: Rule, n
 
 
 @given(facts, rules, nows)
-def test_no_two_violations_have_one_key(facts: Facts, rule: Rule, now: int) -> None:
-    keys = [violation.key for violation in judged(rule, facts, h(now)).violations]
-    assert len(keys) == len(set(keys))
+def test_stretches_of_one_clock_never_overlap(facts: Facts, rule: Rule, now: int) -> None:
+    found = judged(rule, facts, h(now)).violations
+    for a, b in combinations(found, 2):
+        if a.event == b.event:
+            spans = (a.started_at, a.cleared_at), (b.started_at, b.cleared_at)
+            assert not overlap(*spans), spans
 
 
 @given(histories, rules, nows)

@@ -122,10 +122,10 @@ def test_without_a_stage_the_creation_stands_in_also_after_a_reopening() -> None
     assert violated(rule(scope=OPEN), *at_once) == [(10, None)]
 
 
-def test_a_creation_that_stands_in_twice_has_two_turns() -> None:
+def test_a_creation_that_stands_in_twice_has_two_stretches() -> None:
     facts = facts_of([created(0, stage_id=None), ev(12, "deal.won"), ev(20, "deal.reopened")])
     assert facts is not None
     found = judged(rule(scope=OPEN), facts, h(40)).violations
-    assert [violation.key[1:] for violation in found] == [
-        ("deal.created@0", 0), ("deal.created@0", 1),
+    assert [(found.event[1], found.started_at) for found in found] == [
+        ("deal.created@0", h(10)), ("deal.created@0", h(20)),
     ]  # fmt: skip
