@@ -6,6 +6,7 @@ from libs.common import metrics
 from libs.common.contracts.topics import CRM_EVENTS, TOPICS
 from libs.common.db.database import Database
 from libs.common.eventlog.port import TopicConfig
+from libs.common.expr.cel import Cel
 from libs.common.runtime import Resources, Service
 from libs.common.web.checks import database_check, log_check
 from services.ingest.adapters.acceptance import SqlIndex
@@ -42,8 +43,8 @@ from services.ingest.entrypoints import (
     directory,
     events,
     imports,
-    later,
     letter_workers,
+    mappings,
     redriving,
     refreshes,
     webhooks,
@@ -54,9 +55,9 @@ from services.ingest.settings import IngestSettings
 
 _STOP_SECONDS = 5.0
 _ROUTERS = (
-    events.router, imports.router, directory.router, connections.router,
+    events.router, imports.router, mappings.router, directory.router, connections.router,
     connections_listed.router, refreshes.router, connection_samples.router, webhooks.router,
-    dead_letters.router, redriving.router, later.router,
+    dead_letters.router, redriving.router,
 )  # fmt: skip
 
 
@@ -75,6 +76,7 @@ class _Wiring:
         self._sandboxes, self._counts = SqlSandboxes(self._worker), ConnectionCounts()
         self._counting = CountsWriter(self._worker, self._counts, resources.clock)
         self._unappended = Unappended()
+        self._expressions = Cel()
         self._index = SqlIndex(self._worker)
         self._topic, self._spools = self._own_topic(), self._spooling()
         self._acceptor = Acceptor(
@@ -133,6 +135,7 @@ class _Wiring:
             directory=Directory(self._worker, self._api, clock),
             files=files,
             imports=self._import_worker(files),
+            expressions=self._expressions,
             redriver=Redriver(self._resources.log, self._unappended, clock),
             database=self._api,
             worker_database=self._worker,
@@ -152,7 +155,7 @@ class _Wiring:
         claims = SqlClaims(
             self._worker, resources.clock, resources.process_id, settings.import_lease
         )
-        runner = ImportRunner(resources.log, claims, files, settings)
+        runner = ImportRunner(resources.log, claims, files, self._expressions, settings)
         return ImportWorker(runner, claims, files, resources.clock, settings)
 
     async def _start(self) -> None:

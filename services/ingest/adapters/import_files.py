@@ -9,8 +9,10 @@ from typing import BinaryIO
 from uuid import UUID
 
 from services.ingest.adapters.import_lines import FileLines
+from services.ingest.adapters.import_records import FileRecords
 from services.ingest.app.imports import Encoding, FolderFull, UploadTooLarge
 from services.ingest.app.inflate import PIECE, Inflate
+from services.ingest.domain.mapping.document import Dialect
 from services.ingest.settings import IngestSettings
 
 _PART = ".part"
@@ -41,6 +43,10 @@ class ImportFiles:
 
     def open(self, path: str, encoding: Encoding) -> FileLines:
         return FileLines((self._folder / path).open("rb"), self._inflate(encoding))
+
+    def open_table(self, path: str, encoding: Encoding, dialect: Dialect) -> FileRecords:
+        file = (self._folder / path).open("rb")
+        return FileRecords(file, self._inflate(encoding), dialect)
 
     def remove(self, path: str) -> None:
         (self._folder / path).unlink(missing_ok=True)

@@ -1,25 +1,34 @@
 """Imports in SQL: creation, claims by lease, the checkpoint transaction, answers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+import orjson
 from sqlalchemy import CursorResult, RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common.clock import Clock
+from libs.common.contracts.envelope import Envelope
 from libs.common.db.database import Database
 from services.ingest.adapters import acceptance
 from services.ingest.adapters.transactions import worker_transaction
-from services.ingest.app.imports import ChunkResult, Claim, ClaimLost, Counts, NewImport
+from services.ingest.app.imports import (
+    ChunkResult,
+    Claim,
+    ClaimLost,
+    Counts,
+    NewImport,
+    UnusableFile,
+)
 from services.ingest.domain.model import Candidate, EventKey
 from services.ingest.domain.rows import RowError
 
 _CREATE = text("""
     INSERT INTO ingest.imports (tenant_id, import_id, state, origin, recorded, dry_run, encoding,
-        path, bytes, actor, started_at)
+        path, bytes, actor, started_at, media, mapping_id, mapping_version)
     VALUES (:tenant_id, :import_id, 'running', :origin, :recorded, :dry_run, :encoding, :path,
-        :size, :actor, :started_at)
+        :size, :actor, :started_at, :media, :mapping_id, :mapping_version)
 """)
 _CLAIM = text("""
     UPDATE ingest.imports i
@@ -36,6 +45,7 @@ _CHECKPOINT = text("""
     UPDATE ingest.imports
     SET rows = rows + :rows, accepted = accepted + :accepted, duplicates = duplicates + :duplicates,
         rejected = rejected + :rejected, skipped = skipped + :skipped,
+        sample = coalesce(sample, CAST(:sample AS json)),
         claimed_until = now() + make_interval(secs => :lease)
     WHERE tenant_id = :tenant_id AND import_id = :import_id AND state = 'running'
         AND claimed_by = :me AND rows = :done
@@ -54,6 +64,10 @@ _RELEASE = text("""
 _ERRORS = text("""
     INSERT INTO ingest.import_errors (tenant_id, import_id, row, code, detail, raw)
     VALUES (:tenant_id, :import_id, :row, :code, :detail, :raw)
+""")
+_MAPPING = text("""
+    SELECT definition FROM ingest.mapping_versions
+    WHERE tenant_id = :tenant_id AND mapping_id = :mapping_id AND version = :version
 """)
 _DRY_KNOWN = text("""
     SELECT k.source, k.event_id, d.body_hash
@@ -104,12 +118,21 @@ class SqlClaims:
 
     async def commit(self, claim: Claim, result: ChunkResult) -> Claim:
         async with worker_transaction(self._database) as tx:
-            await self._checkpoint(tx, claim, result.counts)
+            await self._checkpoint(tx, claim, result)
             await acceptance.write(tx, result.appended)
             await acceptance.keep_conflicts(tx, result.conflicts, claim.job.started_at)
             await _dry_write(tx, claim, result.dry)
             await _write_errors(tx, claim, result.errors)
         return Claim(claim.job, claim.counts.plus(result.counts))
+
+    async def mapping(self, claim: Claim) -> Mapping[str, Any]:
+        mapping_id, version = claim.job.mapping or ("", 0)
+        values = {"tenant_id": claim.job.tenant_id, "mapping_id": mapping_id, "version": version}
+        async with worker_transaction(self._database) as tx:
+            definition = await tx.scalar(_MAPPING, values)
+        if definition is None:
+            raise UnusableFile(f"the mapping {mapping_id} has no version {version}")
+        return dict(orjson.loads(definition))
 
     async def finish(self, claim: Claim, failure: str | None) -> None:
         state = "done" if failure is None else "failed"
@@ -133,8 +156,10 @@ class SqlClaims:
         async with worker_transaction(self._database) as tx:
             return int(await tx.scalar(_RUNNING) or 0)
 
-    async def _checkpoint(self, tx: AsyncConnection, claim: Claim, counts: Counts) -> None:
-        values = self._of(claim) | _columns(counts)
+    async def _checkpoint(self, tx: AsyncConnection, claim: Claim, result: ChunkResult) -> None:
+        values = (
+            self._of(claim) | _columns(result.counts) | {"sample": _shown_sample(result.sample)}
+        )
         values |= {"done": claim.counts.rows, "lease": self._lease}
         updated: CursorResult[Any] = await tx.execute(_CHECKPOINT, values)
         if updated.rowcount != 1:
@@ -164,6 +189,9 @@ async def create(tx: AsyncConnection, job: NewImport) -> None:
             "size": job.size,
             "actor": job.actor,
             "started_at": job.started_at,
+            "media": job.media,
+            "mapping_id": job.mapping[0] if job.mapping else None,
+            "mapping_version": job.mapping[1] if job.mapping else None,
         },
     )
 
@@ -200,6 +228,23 @@ def _error(error: RowError) -> dict[str, Any]:
     return {"row": error.row, "code": error.code, "detail": error.detail[:2000], "raw": error.raw}
 
 
+def _shown_sample(sample: Sequence[Candidate]) -> str | None:
+    """Events as `POST /v1/events` takes them."""
+    return orjson.dumps([_event(one.envelope) for one in sample]).decode() if sample else None
+
+
+def _event(envelope: Envelope) -> dict[str, Any]:
+    given = envelope.time_quality == "given"
+    return {
+        "id": envelope.id,
+        "source": envelope.source,
+        "type": envelope.type,
+        "time": envelope.occurred_at if given else None,
+        "sequence": None if envelope.sequence is None else str(envelope.sequence),
+        "data": orjson.Fragment(envelope.data),
+    }
+
+
 def _columns(counts: Counts) -> dict[str, int]:
     return {
         "rows": counts.rows,
@@ -226,6 +271,8 @@ def _claim(row: RowMapping) -> Claim:
         size=row["bytes"],
         actor=row["actor"],
         started_at=row["started_at"],
+        media=row["media"],
+        mapping=(row["mapping_id"], row["mapping_version"]) if row["mapping_id"] else None,
     )
     counts = Counts(*(row[name] for name in _COUNTS))
     return Claim(job, counts)

@@ -47,7 +47,8 @@ _EVENTS = text("""
     ORDER BY source, event_id LIMIT :limit
 """)
 _IMPORT_COLUMNS = """import_id, state, origin, recorded, dry_run, rows, accepted, duplicates,
-    rejected, skipped, started_at, finished_at, detail"""
+    rejected, skipped, started_at, finished_at, detail, media, mapping_id,
+    mapping_version, sample"""
 _IMPORT = text(f"""
     SELECT {_IMPORT_COLUMNS} FROM ingest.imports
     WHERE tenant_id = :tenant_id AND import_id = :import_id

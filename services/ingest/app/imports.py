@@ -1,17 +1,21 @@
 """Imports: what is kept about one, and what running one asks of the world."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 from uuid import UUID
 
 from libs.common.contracts.envelope import Origin
 from services.ingest.app.ports import Appended
+from services.ingest.domain.mapping.dialect import Record
+from services.ingest.domain.mapping.document import Dialect
 from services.ingest.domain.model import Candidate, EventKey, Receipt, Recorded
-from services.ingest.domain.rows import Line, RowError
+from services.ingest.domain.rows import Line, Numbered, RowError
 
 Encoding = Literal["identity", "gzip"]
+Media = Literal["ndjson", "csv"]
+RowT = TypeVar("RowT", bound=Numbered, covariant=True)
 
 
 class BadUpload(Exception):
@@ -20,6 +24,10 @@ class BadUpload(Exception):
 
 class UploadTooLarge(Exception):
     """A body that exceeds the limit, as sent or inflated."""
+
+
+class UnusableFile(Exception):
+    """A body of which no row can be read: what its mapping or header says does not fit."""
 
 
 class FolderFull(Exception):
@@ -32,7 +40,10 @@ class ClaimLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class NewImport:
-    """An import whose body is stored durably as `path` inside the folder of imports."""
+    """An import whose body is stored durably as `path` inside the folder of imports.
+
+    `mapping` is the id and the version by which its rows are read from the first to the last.
+    """
 
     tenant_id: str
     import_id: UUID
@@ -44,11 +55,14 @@ class NewImport:
     size: int
     actor: str
     started_at: datetime
+    media: Media = "ndjson"
+    mapping: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Rows by verdict; `rows` is the checkpoint as well: so many lines are done."""
+    """`rows`, `rejected` and `skipped` count rows, the others events: a row of a mapping may mean
+    several. `rows` is the checkpoint as well: so many are done."""
 
     rows: int = 0
     accepted: int = 0
@@ -79,6 +93,11 @@ class Claim:
         job = self.job
         return Receipt(job.tenant_id, job.started_at, job.origin, job.recorded)
 
+    @property
+    def mapping_source(self) -> str:
+        """The source of mapped events where the mapping names none: the same in every import."""
+        return f"/mappings/{self.job.mapping[0]}" if self.job.mapping else ""
+
 
 @dataclass(frozen=True, slots=True)
 class ChunkResult:
@@ -89,6 +108,8 @@ class ChunkResult:
     dry: Sequence[Candidate]
     conflicts: Sequence[Candidate]
     errors: Sequence[RowError]
+    sample: Sequence[Candidate] = ()
+    """The first events of a dry run; kept with its first chunk that has some."""
 
 
 class Claims(Protocol):
@@ -106,6 +127,10 @@ class Claims(Protocol):
         """One transaction: index, conflicts, errors, counts; only if the claim still stands."""
         ...
 
+    async def mapping(self, claim: Claim) -> Mapping[str, Any]:
+        """The version of the mapping that the import is read by."""
+        ...
+
     async def finish(self, claim: Claim, failure: str | None) -> None: ...
 
     async def release(self, claim: Claim) -> None:
@@ -113,19 +138,29 @@ class Claims(Protocol):
         ...
 
 
-class Lines(Protocol):
-    """An import's lines in order. Blocking: called from a thread."""
+class Lines(Protocol[RowT]):
+    """An import's rows in order. Blocking: called from a thread."""
 
     def skip(self, count: int) -> None: ...
 
-    def read(self, max_lines: int, max_bytes: int) -> Sequence[Line]: ...
+    def read(self, max_lines: int, max_bytes: int) -> Sequence[RowT]: ...
 
     def close(self) -> None: ...
+
+
+class Records(Lines[Record], Protocol):
+    """Rows of a table, behind its header."""
+
+    def header(self) -> Record | None:
+        """The first row, before any other is read; `None` of an empty file."""
+        ...
 
 
 class Bodies(Protocol):
     """Stored bodies."""
 
-    def open(self, path: str, encoding: Encoding) -> Lines: ...
+    def open(self, path: str, encoding: Encoding) -> Lines[Line]: ...
+
+    def open_table(self, path: str, encoding: Encoding, dialect: Dialect) -> Records: ...
 
     def remove(self, path: str) -> None: ...

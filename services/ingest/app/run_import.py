@@ -12,8 +12,10 @@ import structlog
 
 from libs.common import faults, metrics
 from libs.common.eventlog.port import EventLog, LogUnavailable, UnknownTopic
+from libs.common.expr.port import Expressions
 from services.ingest.app import counting
 from services.ingest.app.appending import append_all
+from services.ingest.app.import_rows import Rows, Stored, open_rows, usable
 from services.ingest.app.imports import (
     BadUpload,
     Bodies,
@@ -22,17 +24,20 @@ from services.ingest.app.imports import (
     ClaimLost,
     Claims,
     Counts,
-    Lines,
+    UnusableFile,
     UploadTooLarge,
 )
 from services.ingest.app.ports import IndexUnavailable
 from services.ingest.domain.decide import decide
+from services.ingest.domain.mapping.compiled import CompiledMapping
 from services.ingest.domain.model import Decision
-from services.ingest.domain.rows import Chunk, judge
+from services.ingest.domain.rows import Chunk
 from services.ingest.settings import IngestSettings
 
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 5.0
+SAMPLE = 10
+"""Events of a dry run that are shown."""
 _log = structlog.get_logger(__name__)
 
 
@@ -40,9 +45,15 @@ class ImportRunner:
     """Runs claimed imports to their end, or to `stop`."""
 
     def __init__(
-        self, log: EventLog, claims: Claims, bodies: Bodies, settings: IngestSettings
+        self,
+        log: EventLog,
+        claims: Claims,
+        bodies: Bodies,
+        expressions: Expressions,
+        settings: IngestSettings,
     ) -> None:
         self._log, self._claims, self._bodies, self._settings = log, claims, bodies, settings
+        self._expressions = expressions
 
     async def run(self, claim: Claim, stop: asyncio.Event) -> None:
         """Go on with an import; returns when it is finished, given up or `stop` is set."""
@@ -52,16 +63,19 @@ class ImportRunner:
             _log.warning("import_claim_lost", import_id=str(claim.job.import_id))
         except IndexUnavailable as error:
             _log.warning("import_left", import_id=str(claim.job.import_id), error=repr(error))
+        except UnusableFile as error:
+            await self._finish(claim, str(error))
         except Exception as error:  # noqa: BLE001  one bad import must not stop the others
             _log.exception("import_failed", import_id=str(claim.job.import_id))
             await self._finish(claim, f"{type(error).__name__}: {error}")
 
     async def _run(self, claim: Claim, stop: asyncio.Event) -> None:
-        lines = await asyncio.to_thread(self._open, claim)
-        ahead = self._read_ahead(lines, claim)
+        mapping = await self._mapping(claim)
+        lines = await asyncio.to_thread(self._open, claim, mapping)
+        ahead = self._read_ahead(lines)
         try:
             while not stop.is_set() and (chunk := await ahead).lines:
-                ahead = self._read_ahead(lines, claim)
+                ahead = self._read_ahead(lines)
                 claim = await self._persist(claim, chunk, stop)
             if stop.is_set():
                 await self._claims.release(claim)
@@ -72,18 +86,25 @@ class ImportRunner:
                 await ahead
             lines.close()
 
-    def _open(self, claim: Claim) -> Lines:
-        lines = self._bodies.open(claim.job.path, claim.job.encoding)
-        lines.skip(claim.counts.rows)
-        return lines
+    async def _mapping(self, claim: Claim) -> CompiledMapping | None:
+        if claim.job.mapping is None:
+            return None
+        definition = await self._claims.mapping(claim)
+        return await asyncio.to_thread(usable, definition, self._expressions)
 
-    def _read_ahead(self, lines: Lines, claim: Claim) -> "asyncio.Task[Chunk]":
+    def _open(self, claim: Claim, mapping: CompiledMapping | None) -> Rows:
+        job = claim.job
+        stored = Stored(job.path, job.encoding, job.media)
+        rows = open_rows(self._bodies, stored, mapping, claim.mapping_source, claim.receipt)
+        rows.skip(claim.counts.rows)
+        return rows
+
+    def _read_ahead(self, lines: Rows) -> "asyncio.Task[Chunk]":
         """Read and judge the next chunk in a thread, while the previous one is being stored."""
-        return asyncio.create_task(asyncio.to_thread(self._next_chunk, lines, claim))
+        return asyncio.create_task(asyncio.to_thread(self._next_chunk, lines))
 
-    def _next_chunk(self, lines: Lines, claim: Claim) -> Chunk:
-        limits = self._settings.import_chunk_rows, self._settings.import_chunk_bytes
-        return judge(lines.read(*limits), claim.receipt)
+    def _next_chunk(self, lines: Rows) -> Chunk:
+        return lines.next(self._settings.import_chunk_rows, self._settings.import_chunk_bytes)
 
     async def _persist(self, claim: Claim, chunk: Chunk, stop: asyncio.Event) -> Claim:
         """Store a chunk, however long the log or the database are away."""
@@ -101,7 +122,7 @@ class ImportRunner:
 
     async def _store(self, claim: Claim, chunk: Chunk) -> Claim:
         known = await self._claims.known(claim, [c.key for c in chunk.candidates])
-        decision = decide([row.examined for row in chunk.rows], known)
+        decision = decide(chunk.examined, known)
         fresh, dry = decision.fresh, claim.job.dry_run
         appended = () if dry else await append_all(self._log, fresh)
         faults.hit("ingest.import.appended")
@@ -111,12 +132,13 @@ class ImportRunner:
             dry=fresh if dry else (),
             conflicts=() if dry else decision.conflicts,
             errors=chunk.errors[: max(0, self._settings.max_import_errors - claim.counts.rejected)],
+            sample=chunk.candidates[:SAMPLE] if dry else (),
         )
         claim = await self._claims.commit(claim, result)
         faults.hit("ingest.import.committed")
         _count(result.counts)
         if not dry:
-            counting.judged("import", [row.examined for row in chunk.rows], decision)
+            counting.judged("import", chunk.examined, decision)
         return claim
 
     async def _finish(self, claim: Claim, failure: str | None) -> None:

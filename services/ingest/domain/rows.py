@@ -1,7 +1,8 @@
 """From a line of an import file to a row's verdict material."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from libs.common.contracts.errors import ContractViolation
 from services.ingest.domain.decoding import decode
@@ -10,6 +11,19 @@ from services.ingest.domain.model import Candidate, Examined, Receipt, Rejection
 
 MAX_LINE_BYTES = 1024 * 1024
 RAW_LIMIT = 2 * 1024
+
+
+class Numbered(Protocol):
+    """A row of a file, before anybody knows what it says; `raw` is its beginning, storable."""
+
+    @property
+    def number(self) -> int: ...
+
+    @property
+    def blank(self) -> bool: ...
+
+    @property
+    def raw(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +38,17 @@ class Line:
     def blank(self) -> bool:
         return not self.cut and not self.content.strip()
 
+    @property
+    def raw(self) -> str:
+        return printable(self.content)
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    line: Line
-    examined: Examined
+    """`examined` holds the row's events, or the one reason why it is rejected whole."""
+
+    line: Numbered
+    examined: Sequence[Examined]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,28 +63,36 @@ class RowError:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Consecutive lines, judged; blank ones are only counted."""
+    """Consecutive rows, judged; blank ones, and ones that mean no event, are only counted."""
 
     lines: int
     skipped: int
     rows: Sequence[Row]
 
     @property
+    def examined(self) -> Sequence[Examined]:
+        return [one for row in self.rows for one in row.examined]
+
+    @property
     def candidates(self) -> Sequence[Candidate]:
-        return [r.examined for r in self.rows if isinstance(r.examined, Candidate)]
+        return [one for one in self.examined if isinstance(one, Candidate)]
 
     @property
     def errors(self) -> Sequence[RowError]:
         return [
-            RowError(r.line.number, r.examined.code, r.examined.detail, printable(r.line.content))
-            for r in self.rows
-            if isinstance(r.examined, Rejection)
+            RowError(row.line.number, one.code, one.detail, row.line.raw)
+            for row in self.rows
+            for one in row.examined
+            if isinstance(one, Rejection)
         ]
 
 
-def judge(lines: Sequence[Line], receipt: Receipt) -> Chunk:
-    """Examine the lines of a chunk, each by itself: no line can spoil its neighbours."""
-    rows = [Row(line, examine_line(line, receipt)) for line in lines if not line.blank]
+RowT = TypeVar("RowT", bound=Numbered)
+
+
+def judge(lines: Sequence[RowT], examine: Callable[[RowT], Sequence[Examined]]) -> Chunk:
+    """Examine the rows of a chunk, each by itself: no row can spoil its neighbours."""
+    rows = [Row(line, found) for line in lines if not line.blank and (found := examine(line))]
     return Chunk(len(lines), len(lines) - len(rows), rows)
 
 

@@ -18,23 +18,26 @@ from libs.common.web.errors import (
     AppError,
     BadRequest,
     NotFound,
-    NotSupportedYet,
     TooLarge,
     Unavailable,
     UnsupportedMedia,
 )
 from libs.common.web.pages import Limit
+from libs.common.web.query import refused
 from services.ingest.adapters import imports as sql
+from services.ingest.app.import_rows import Stored
 from services.ingest.app.imports import (
     BadUpload,
     Encoding,
     FolderFull,
+    Media,
     NewImport,
     UploadTooLarge,
 )
 from services.ingest.domain.model import Recorded
 from services.ingest.domain.rows import RowError
 from services.ingest.entrypoints.events import NDJSON
+from services.ingest.entrypoints.imports_mapped import mapping_for, refuse_misfit
 from services.ingest.entrypoints.state import IngestState, ingest_of
 
 router = APIRouter(tags=["imports"])
@@ -59,12 +62,15 @@ async def start_import(
     dry_run: bool = False,
     mapping: str | None = None,
 ) -> dict[str, Any]:
-    """Store a file durably, then work it off behind this answer."""
+    """Store a file durably, then work it off behind this answer. Of a table, or of lines under a
+    mapping, `mapping` names the mapping; its latest version is kept for the whole file."""
     refuse_key(request, _SENT_AGAIN)
-    encoding = _encoding(request, mapping)
+    media, encoding = _media(request, mapping), _encoding(request)
     ingest = ingest_of(request)
+    by = await mapping_for(ingest, principal.tenant_id, media, mapping)
     import_id = uuid7(ingest.clock)
     path, size = await _receive(request, ingest, import_id, encoding)
+    await refuse_misfit(ingest, by, Stored(path, encoding, media))
     job = NewImport(
         tenant_id=principal.tenant_id,
         import_id=import_id,
@@ -76,6 +82,8 @@ async def start_import(
         size=size,
         actor=f"key:{principal.key_id}",
         started_at=ingest.clock.now(),
+        media=media,
+        mapping=None if by is None else (by.mapping_id, by.version),
     )
     await _create(ingest, job)
     ingest.imports.wake()
@@ -110,12 +118,18 @@ async def read_errors(request: Request, principal: Writer, import_id: str) -> Re
     return StreamingResponse(_errors(pages), media_type=NDJSON)
 
 
-def _encoding(request: Request, mapping: str | None) -> Encoding:
-    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media == "text/csv" or mapping is not None:
-        raise NotSupportedYet("CSV files and mappings are not supported yet")
-    if media not in (NDJSON, "application/ndjson", "application/jsonl"):
-        raise UnsupportedMedia(f"send {NDJSON}: one structured event a line")
+def _media(request: Request, mapping: str | None) -> Media:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "text/csv":
+        if mapping is None:
+            raise refused("mapping", "a table needs a mapping, which says what its rows mean")
+        return "csv"
+    if kind not in (NDJSON, "application/ndjson", "application/jsonl"):
+        raise UnsupportedMedia(f"send {NDJSON}, one structured event a line, or text/csv")
+    return "ndjson"
+
+
+def _encoding(request: Request) -> Encoding:
     encoding = _ENCODINGS.get(request.headers.get("content-encoding", "").strip().lower())
     if encoding is None:
         raise UnsupportedMedia("the body may be plain or gzip")
@@ -177,7 +191,8 @@ async def _existing(request: Request, principal: Principal, import_id: str) -> M
 
 
 def _shown(row: Mapping[Any, Any]) -> dict[str, Any]:
-    return dict(row) | {"import_id": str(row["import_id"])}
+    sample = None if row["sample"] is None else orjson.loads(row["sample"])
+    return dict(row) | {"import_id": str(row["import_id"]), "sample": sample}
 
 
 def _before(cursors: Cursors, cursor: str | None) -> UUID | None:

@@ -7,6 +7,7 @@ from fastapi import Request
 
 from libs.common.clock import Clock
 from libs.common.db.database import Database
+from libs.common.expr.port import Expressions
 from services.ingest.adapters.connection_counts import CountsWriter
 from services.ingest.adapters.connection_lookup import ConnectionLookup
 from services.ingest.adapters.directory import Directory
@@ -37,6 +38,7 @@ class IngestState:
     directory: Directory
     files: ImportFiles
     imports: ImportWorker
+    expressions: Expressions
     redriver: Redriver
     database: Database
     worker_database: Database

@@ -434,16 +434,6 @@ async def test_only_admins_export(api: Api) -> None:
     assert (await api.with_key(key.json()["key"]).get("/v1/events")).status_code == 403
 
 
-async def test_what_is_not_built_says_so(api: Api) -> None:
-    for method, path in (
-        ("GET", "/v1/dead-letters"),
-        ("POST", "/v1/dead-letters/redrive"),
-        ("GET", "/v1/mappings/m1"),
-    ):
-        answer = await api.client.request(method, path)
-        assert (answer.status_code, answer.json()["code"]) == (422, "not_supported_yet"), path
-
-
 @pytest.mark.parametrize(
     "path",
     ["/v1/events/%00?source=/s", "/v1/events/x?source=%00", "/v1/events?deal_id=%00",

@@ -65,8 +65,8 @@ async def test_gzip_and_dry_run(api: Api) -> None:
 @pytest.mark.parametrize(
     ("headers", "params", "status", "code"),
     [
-        ({"content-type": "text/csv"}, {}, 422, "not_supported_yet"),
-        (NDJSON, {"mapping": "m1"}, 422, "not_supported_yet"),
+        ({"content-type": "text/csv"}, {}, 422, "invalid_parameter"),
+        (NDJSON, {"mapping": "m1"}, 422, "unknown_mapping"),
         ({"content-type": "application/json"}, {}, 415, "unsupported_media_type"),
         (NDJSON | {"content-encoding": "zstd"}, {}, 415, "unsupported_media_type"),
         (GZIP, {}, 400, "invalid_encoding"),

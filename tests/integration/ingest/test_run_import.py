@@ -2,7 +2,8 @@
 
 import asyncio
 import gzip
-from collections.abc import AsyncIterator, Sequence
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,15 +16,19 @@ from libs.common.clock import FakeClock
 from libs.common.contracts.envelope import from_headers
 from libs.common.db.database import Database
 from libs.common.eventlog.port import NewRecord
+from libs.common.expr.cel import Cel
 from libs.common.ids import uuid7
 from services.ingest.adapters import imports as sql
+from services.ingest.adapters import mappings
 from services.ingest.adapters.import_files import ImportFiles
 from services.ingest.adapters.imports import SqlClaims
 from services.ingest.app.imports import ChunkResult, ClaimLost, Counts, Encoding, NewImport
 from services.ingest.app.run_import import ImportRunner
+from services.ingest.domain.mapping.versions import next_version
 from services.ingest.entrypoints.import_worker import ImportWorker
 from services.ingest.settings import IngestSettings
 from tests.integration.ingest.fakes import START, ScriptedLog, ndjson, stage_event
+from tests.unit.ingest.mapping.made import CHANGED
 
 pytestmark = pytest.mark.postgres
 SETTINGS = IngestSettings(import_chunk_rows=10, import_poll=0.05)
@@ -41,7 +46,7 @@ class Works:
 
     def worker(self, name: str = "w1", lease: float = 30, log: Any = None) -> ImportWorker:
         claims = SqlClaims(self.database, self.clock, name, lease)
-        runner = ImportRunner(log or self.log, claims, self.files, SETTINGS)
+        runner = ImportRunner(log or self.log, claims, self.files, Cel(), SETTINGS)
         return ImportWorker(runner, claims, self.files, self.clock, SETTINGS)
 
     async def add(self, body: bytes, encoding: Encoding = "identity", **changes: Any) -> UUID:
@@ -62,6 +67,13 @@ class Works:
         async with self.database.across_tenants() as tx:
             await sql.create(tx, replace(job, **changes))
         return import_id
+
+    async def map(self, mapping_id: str, event: Mapping[str, Any]) -> None:
+        """Publish the first version of a mapping for tables."""
+        definition = {"kind": "csv", "events": [event]}
+        new = next_version(None, (self.tenant, mapping_id), definition, START, "key:test")
+        async with self.database.across_tenants() as tx:
+            await mappings.publish(tx, self.clock, None, new)
 
     async def row(self, import_id: UUID) -> dict[str, Any]:
         async with self.database.across_tenants() as tx:
@@ -178,6 +190,38 @@ async def test_killed_between_append_and_checkpoint_counts_stay_exact(works: Wor
     assert len(await works.errors(import_id)) == 10
 
 
+async def test_a_table_with_line_breaks_in_quotes_goes_on_where_it_was_killed(works: Works) -> None:
+    """A checkpoint counts records, which are found again from the start, whatever lies in them."""
+    await works.map("m", CHANGED)
+    quoted = [f'"{n}","a\n""b"\n' if n % 3 else f'{n},"never closed\n' for n in range(100)]
+    import_id = await works.add(
+        b"deal,stage\n" + "".join(quoted).encode(), media="csv", mapping=("m", 1)
+    )
+    log = DyingLog()
+    dying = asyncio.create_task(works.worker("w1", 0, log).run(asyncio.Event()))
+    await asyncio.wait([dying], timeout=30)
+    assert dying.cancelled()
+    halfway = await works.row(import_id)
+    assert halfway["rows"] == 20
+    row = await works.until_ended(import_id, works.worker("w2", log=log))
+    deals = [json.loads(record.value or b"")["deal_id"] for record in log.records]
+    assert set(deals) == {str(n) for n in range(100) if n % 3}
+    assert row["accepted"] == len(set(deals))
+    assert row["rejected"] == len(await works.errors(import_id)) == 34
+    assert row["accepted"] + row["rejected"] == row["rows"] == 100
+
+
+async def test_a_table_whose_header_does_not_fit_fails_before_any_row(works: Works) -> None:
+    await works.map("m", CHANGED)
+    import_id = await works.add(b"deal,Stage\nD1,x\n", media="csv", mapping=("m", 1))
+    row = await works.until_ended(import_id, works.worker())
+    assert (row["state"], row["rows"]) == ("failed", 0)
+    assert row["detail"].startswith("the mapping reads columns that the header lacks: 'stage'")
+    gone = await works.add(b"deal,stage\n", media="csv", mapping=("gone", 1))
+    row = await works.until_ended(gone, works.worker())
+    assert (row["state"], row["detail"]) == ("failed", "the mapping gone has no version 1")
+
+
 async def test_an_import_waits_for_the_log_and_loses_nothing(works: Works) -> None:
     works.log.fail_at = 2
     import_id = await works.add(ndjson(*(stage_event(str(n)) for n in range(30))))
@@ -207,7 +251,7 @@ async def test_a_worker_that_lost_its_claim_changes_nothing(works: Works) -> Non
     assert claim is not None
     row = await works.until_ended(import_id, works.worker("w2"))
     await works.files.receive(import_id, _stream(ndjson(stage_event("99"))), "identity")
-    runner = ImportRunner(works.log, late, works.files, SETTINGS)
+    runner = ImportRunner(works.log, late, works.files, Cel(), SETTINGS)
     await runner.run(claim, asyncio.Event())
     assert await works.row(import_id) == row
 

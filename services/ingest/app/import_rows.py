@@ -1,0 +1,99 @@
+"""How the rows of an import are read: lines of events, lines under a mapping, tables."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pydantic import ValidationError
+
+from libs.common.expr.port import Expressions
+from services.ingest.app.imports import Bodies, Encoding, Lines, Media, UnusableFile
+from services.ingest.domain.mapping.compiled import CompiledMapping, UnusableMapping, compiled
+from services.ingest.domain.mapping.dialect import Record
+from services.ingest.domain.mapping.document import MappingDocument
+from services.ingest.domain.mapping.lines import examine_mapped
+from services.ingest.domain.mapping.table import BadHeader, Table
+from services.ingest.domain.model import Receipt
+from services.ingest.domain.rows import Chunk, examine_line, judge
+
+
+class Rows(Protocol):
+    """The rows of one open import, judged. Blocking."""
+
+    def skip(self, count: int) -> None: ...
+
+    def next(self, max_rows: int, max_bytes: int) -> Chunk: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Where a body lies and what it is."""
+
+    path: str
+    encoding: Encoding
+    media: Media
+
+
+def usable(definition: Mapping[str, Any], expressions: Expressions) -> CompiledMapping:
+    """A stored version. Raises `UnusableFile` where this release no longer takes it."""
+    try:
+        return compiled(MappingDocument.model_validate(definition), expressions)
+    except (ValidationError, UnusableMapping) as error:
+        raise UnusableFile(f"the mapping cannot be used: {error}") from None
+
+
+def open_rows(
+    bodies: Bodies, stored: Stored, mapping: CompiledMapping | None, source: str, receipt: Receipt
+) -> Rows:
+    """Raises `UnusableFile` before any row is looked at."""
+    if stored.media == "csv":
+        if mapping is None:
+            raise UnusableFile("a table needs a mapping")
+        return _table(bodies, stored, mapping, source, receipt)
+    lines = bodies.open(stored.path, stored.encoding)
+    if mapping is None:
+        return _Rows(lines, lambda line: [examine_line(line, receipt)])
+    return _Rows(lines, lambda line: examine_mapped(line, mapping, source, receipt))
+
+
+def _table(
+    bodies: Bodies, stored: Stored, mapping: CompiledMapping, source: str, receipt: Receipt
+) -> Rows:
+    dialect = mapping.document.dialect
+    records = bodies.open_table(stored.path, stored.encoding, dialect)
+    try:
+        table = Table(mapping, dialect.columns or _header(records.header()), source)
+    except BadHeader as error:
+        records.close()
+        raise UnusableFile(str(error)) from None
+    except BaseException:
+        records.close()
+        raise
+    return _Rows(records, lambda record: table.examine(record, receipt))
+
+
+def _header(record: Record | None) -> Sequence[str]:
+    if record is None:
+        raise BadHeader("the file is empty: it has no header")
+    if record.fault is not None:
+        raise BadHeader(f"the header cannot be read: {record.fault[1]}")
+    return list(record.cells)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """`Rows` over any kind of line."""
+
+    lines: Lines[Any]
+    examine: Callable[[Any], Sequence[Any]]
+
+    def skip(self, count: int) -> None:
+        self.lines.skip(count)
+
+    def next(self, max_rows: int, max_bytes: int) -> Chunk:
+        return judge(self.lines.read(max_rows, max_bytes), self.examine)
+
+    def close(self) -> None:
+        self.lines.close()
