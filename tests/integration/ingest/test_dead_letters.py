@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from libs.common.contracts.topics import CRM_EVENTS, DEALS, dlq
+from libs.common.db.database import Database
 from libs.common.eventlog.port import NewRecord, Record
+from services.ingest.adapters.letter_counts import LetterCounts
 from tests.integration.ingest.burying import FAILED_AT, Graveyard, graveyard
 from tests.integration.ingest.fakes import stage_event
 
@@ -209,3 +211,16 @@ async def test_filters_and_pages(dead: Graveyard) -> None:
     for bad in ({"state": "lost"}, {"from": "noon"}, {"deal": "x"}):
         refused = await dead.client.get("/v1/dead-letters", params=bad)
         assert refused.status_code == 422, bad
+
+
+async def test_open_letters_are_counted_over_all_tenants(dead: Graveyard) -> None:
+    worker = Database(dead.url, "headway_ingest_worker", pool_size=1)
+    counts = LetterCounts(worker)
+    before = (await counts.open()).get("counted", 0)
+    for record in await dead.accepted(stage_event("e1"), stage_event("e2")):
+        await dead.bury(record, "counted")
+    await dead.read()
+    assert (await counts.open())["counted"] == before + 2
+    await dead.client.post("/v1/dead-letters/redrive", json={"deal_id": "D-e1"})
+    assert (await counts.open())["counted"] == before + 1
+    await worker.close()

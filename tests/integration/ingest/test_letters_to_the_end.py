@@ -1,0 +1,132 @@
+"""A letter's whole way, every service in one process: put aside by the funnel, mended, redriven,
+folded."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from libs.common.clock import SystemClock
+from libs.common.contracts.topics import CRM_EVENTS
+from libs.common.eventlog.memory_log import MemoryLog
+from libs.common.eventlog.port import NewRecord, Record
+from libs.common.runtime import Resources, run_workers
+from libs.common.settings import CommonSettings
+from services.funnel.app import batch
+from services.ingest.app.bootstrap_keys import ensure_operator_key
+from services.standalone.composition import composed
+from tests.integration.ingest.burying import until
+from tests.integration.ingest.fakes import stage_event
+
+pytestmark = pytest.mark.postgres
+
+
+class Site:
+    """`log` holds what the services exchange."""
+
+    def __init__(self, transport: httpx.ASGITransport, log: MemoryLog, operator: str) -> None:
+        self.transport, self.log = transport, log
+        self.operator = self.as_(operator)
+
+    def as_(self, key: str) -> httpx.AsyncClient:
+        headers = {"Authorization": f"Bearer {key}"}
+        return httpx.AsyncClient(transport=self.transport, base_url="http://all", headers=headers)
+
+    async def tenant(self, tenant_id: str) -> httpx.AsyncClient:
+        made = await self.operator.post("/v1/tenants", json={"id": tenant_id})
+        return self.as_(made.json()["api_key"])
+
+
+@pytest.fixture
+async def site(database_url: str, tmp_path: Path) -> AsyncIterator[Site]:
+    clock = SystemClock()
+    log, stop = MemoryLog(clock), asyncio.Event()
+    settings = CommonSettings(data_dir=tmp_path, partitions=2)
+    resources = Resources(clock, settings, database_url, log, b"k" * 32, "letters")
+    async with composed(resources) as composition:
+        app = composition.app
+        async with app.router.lifespan_context(app):
+            working = asyncio.create_task(run_workers(composition.workers, stop))
+            operator = await ensure_operator_key(database_url, resources.key_for("api-keys"), clock)
+            assert operator is not None
+            try:
+                yield Site(httpx.ASGITransport(app, raise_app_exceptions=False), log, operator)
+            finally:
+                stop.set()
+                await working
+
+
+async def test_from_the_funnel_to_the_table_and_back(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sound = batch.decode
+
+    def failing(record: Record) -> Any:
+        if dict(record.headers)["ce_id"] == b"odd":
+            raise KeyError("a bug of ours")
+        return sound(record)
+
+    monkeypatch.setattr(batch, "decode", failing)
+    client = await site.tenant("acme")
+    await client.post("/v1/events", json=[stage_event("odd"), stage_event("even")])
+
+    async def state_of(event_id: str) -> str:
+        return str((await client.get(f"/v1/events/{event_id}")).json()["state"])
+
+    async def is_in(event_id: str, state: str) -> bool:
+        return await state_of(event_id) == state
+
+    await until(lambda: is_in("odd", "dead"))
+    await until(lambda: is_in("even", "folded"))
+    (letter,) = (await client.get("/v1/dead-letters")).json()["items"]
+    assert (letter["code"], letter["reader_group"], letter["deal_id"]) == ("bug", "funnel", "D-odd")
+
+    body = {"ids": [letter["id"]]}
+    await client.post("/v1/dead-letters/redrive", json=body)
+    path = f"/v1/dead-letters/{letter['id']}"
+
+    async def is_open_again() -> bool:
+        told = (await client.get(path)).json()
+        return told["state"] == "open" and len(told["history"]) == 2
+
+    await until(is_open_again)
+    assert await state_of("odd") == "dead", "redriven before it was mended"
+
+    monkeypatch.setattr(batch, "decode", sound)
+    for _ in range(2):
+        answer = await client.post("/v1/dead-letters/redrive", json=body)
+        assert answer.status_code == 200
+    told = (await client.get("/v1/events/odd?wait=folded&timeout=30")).json()
+    assert (told["state"], told["reason"]) == ("folded", None)
+    stages = (await client.get("/v1/deals/D-odd/stages")).json()
+    assert len(stages["visits"]) == 1, "one effect"
+    assert [one["state"] for one in (await client.get("/v1/dead-letters")).json()["items"]] == [
+        "redriven"
+    ]
+
+    # an event of a tenant that does not exist yet, and one that nobody can read
+    (record, *_) = [r for part in site.log.topic(CRM_EVENTS).records for r in part]
+    headers = dict(record.headers) | {"ce_tenantid": b"late"}
+    await site.log.append(
+        CRM_EVENTS,
+        [
+            NewRecord(record.key, record.value, tuple(headers.items())),
+            NewRecord(b"k", b"{", (("ce_tenantid", b"acme"),)),
+        ],
+    )
+
+    async def letters(who: httpx.AsyncClient, code: str) -> list[Any]:
+        return list((await who.get(f"/v1/dead-letters?code={code}")).json()["items"])
+
+    await until(lambda: letters(site.operator, "unknown_tenant"))
+    await until(lambda: letters(client, "undecodable"))
+    late = await site.tenant("late")
+    assert await letters(late, "unknown_tenant") == []
+    again = await site.operator.post("/v1/dead-letters/redrive", json={"code": "unknown_tenant"})
+    assert again.json()["redriven"] == 1
+    event_id = headers["ce_id"].decode()
+    told = (await late.get(f"/v1/events/{event_id}?wait=folded&timeout=30")).json()
+    assert told["state"] == "folded"
