@@ -189,7 +189,7 @@ ALERTS_TIMER_LATENESS = OwnGauge(
 )
 ALERTS_DATA_LATE = OwnGauge(
     "headway_alerts_data_late",
-    "Whether due timers have waited more than 15 minutes for facts: 1 or 0.",
+    "Whether a due timer has waited more than 15 minutes, for facts or for us: 1 or 0.",
 )
 CLOCK_JUMP = OwnGauge(
     "headway_clock_jump_seconds", "The last jump of the database's clock; 0 if there was none."

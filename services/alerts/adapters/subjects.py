@@ -18,17 +18,23 @@ _MARK = """INSERT INTO alerts.subjects AS s (tenant_id, kind, subject_id, pendin
     ON CONFLICT (tenant_id, kind, subject_id) DO UPDATE
     SET pending_at = COALESCE(s.pending_at, EXCLUDED.pending_at),
         brought = s.brought OR EXCLUDED.brought"""
-_FREE = """tenant_id <> ALL($1) AND NOT brought"""
-_PENDING = f"""SELECT tenant_id, subject_id FROM alerts.subjects
-    WHERE pending_at IS NOT NULL AND {_FREE}
-    ORDER BY pending_at LIMIT $2 FOR UPDATE SKIP LOCKED"""  # noqa: S608  # constants of this module
-_DUE = f"""SELECT s.tenant_id, s.subject_id FROM alerts.subjects s
-    JOIN (SELECT tenant_id, kind, subject_id, min(due_at) AS due_at FROM (
-            SELECT tenant_id, kind, subject_id, due_at FROM alerts.timers
-            WHERE due_at <= $3 AND tenant_id <> ALL($1) ORDER BY due_at LIMIT $2) t
-        GROUP BY tenant_id, kind, subject_id) d USING (tenant_id, kind, subject_id)
-    WHERE {_FREE.replace("NOT brought", "NOT s.brought").replace("tenant_id <>", "s.tenant_id <>")}
-    ORDER BY d.due_at FOR UPDATE OF s SKIP LOCKED"""  # noqa: S608  # constants of this module
+_PENDING = """SELECT tenant_id, subject_id FROM alerts.subjects
+    WHERE pending_at IS NOT NULL AND tenant_id <> ALL($1) AND NOT brought
+    ORDER BY pending_at LIMIT $2 FOR UPDATE SKIP LOCKED"""
+NOT_HELD = """NOT EXISTS (SELECT FROM alerts.subjects h WHERE h.tenant_id = t.tenant_id
+        AND h.kind = t.kind AND h.subject_id = t.subject_id AND h.brought)"""
+DUE = f"""SELECT s.tenant_id, s.subject_id FROM alerts.subjects s
+    JOIN (SELECT tenant_id, kind, subject_id, min(turn) AS turn, min(due_at) AS due_at FROM (
+            SELECT t.*, row_number() OVER (PARTITION BY t.tenant_id ORDER BY t.due_at) AS turn
+            FROM (SELECT DISTINCT tenant_id FROM alerts.rules WHERE tenant_id <> ALL($1)) r
+            CROSS JOIN LATERAL (SELECT t.tenant_id, t.kind, t.subject_id, t.due_at
+                FROM alerts.timers t
+                WHERE t.tenant_id = r.tenant_id AND t.due_at <= $3 AND {NOT_HELD}
+                ORDER BY t.due_at LIMIT $2) t) t
+        GROUP BY tenant_id, kind, subject_id
+        ORDER BY min(turn), min(due_at) LIMIT $2) d USING (tenant_id, kind, subject_id)
+    WHERE NOT s.brought ORDER BY d.turn, d.due_at FOR UPDATE OF s SKIP LOCKED"""  # noqa: S608
+"""Tenants take turns. The filter stands inside: held subjects must not fill what is looked at."""
 _OF_TENANT = """SELECT s.subject_id FROM alerts.subjects s
     WHERE s.tenant_id = $1 AND s.kind = 'deal' AND (s.pending_at <= $2 OR EXISTS (
         SELECT FROM alerts.timers t WHERE t.tenant_id = s.tenant_id AND t.kind = s.kind
@@ -45,8 +51,9 @@ _WORK = """SELECT
     EXISTS (SELECT FROM alerts.timers t WHERE t.tenant_id = $1 AND t.due_at <= $2),
     EXISTS (SELECT FROM alerts.sweeps w WHERE w.tenant_id = $1),
     EXISTS (SELECT FROM alerts.outbox o WHERE o.tenant_id = $1 AND o.published_at IS NULL)"""
-_OLDEST = """SELECT min(due_at) FROM (SELECT due_at FROM alerts.timers
-    WHERE due_at IS NOT NULL AND tenant_id <> ALL($1) ORDER BY due_at LIMIT 1) t"""
+_OLDEST = f"""SELECT t.due_at FROM alerts.timers t
+    WHERE t.due_at IS NOT NULL AND t.tenant_id <> ALL($1) AND {NOT_HELD}
+    ORDER BY t.due_at LIMIT 1"""  # noqa: S608  # constants of this module
 
 
 async def mark(conn: Any, marks: Collection[Mark]) -> None:
@@ -64,8 +71,8 @@ async def pending(conn: Any, sandboxes: Collection[str], limit: int) -> Sequence
 async def due(
     conn: Any, sandboxes: Collection[str], until: datetime, limit: int
 ) -> Sequence[SubjectKey]:
-    """Claim the subjects of real tenants with a timer that is due, imports' apart."""
-    rows = await conn.fetch(_DUE, list(sandboxes), limit, until)
+    """Claim subjects of real tenants with a timer that is due, imports' apart, tenants in turn."""
+    rows = await conn.fetch(DUE, list(sandboxes), limit, until)
     return [(row[0], row[1]) for row in rows]
 
 
@@ -92,6 +99,6 @@ async def waits(conn: Any, tenant_id: str, now: datetime) -> bool:
 
 
 async def oldest_timer(conn: Any, sandboxes: Collection[str]) -> datetime | None:
-    """When the timer of a real tenant that comes first is due."""
+    """When the timer of a real tenant that comes first is due, imports' apart."""
     found: datetime | None = await conn.fetchval(_OLDEST, list(sandboxes))
     return found

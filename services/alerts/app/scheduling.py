@@ -92,7 +92,7 @@ class Scheduler:
         return bool(subjects)
 
     async def look(self) -> bool:
-        """Show how late timers are, and whether facts keep them waiting."""
+        """Show how late timers are, and whether too late; those that an import holds are not."""
         metrics.show_alerts()
         partitions = await self._deals_partitions()
         async with self._database.across_tenants() as tx:
@@ -116,8 +116,7 @@ def _by_tenant(subjects: Sequence[SubjectKey]) -> dict[str, list[str]]:
 
 
 def _show(moment: Moment, oldest: datetime | None) -> None:
-    """Clocks that have waited too long for a watermark are the operators' business."""
+    """Clocks that have waited too long, for facts or for us, are the operators' business."""
     late = (moment.now - oldest).total_seconds() if oldest else 0.0
     metrics.ALERTS_TIMER_LATENESS.set(max(0.0, late))
-    waits = oldest is not None and moment.sure < oldest < moment.now - LATE
-    metrics.ALERTS_DATA_LATE.set(waits)
+    metrics.ALERTS_DATA_LATE.set(late > LATE.total_seconds())
