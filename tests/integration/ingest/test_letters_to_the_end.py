@@ -16,6 +16,7 @@ from libs.common.eventlog.port import NewRecord, Record
 from libs.common.runtime import Resources, run_workers
 from libs.common.settings import CommonSettings
 from services.funnel.app import batch
+from services.funnel.app.decode import decode
 from services.ingest.app.bootstrap_keys import ensure_operator_key
 from services.standalone.composition import composed
 from tests.integration.ingest.burying import until
@@ -62,12 +63,10 @@ async def site(database_url: str, tmp_path: Path) -> AsyncIterator[Site]:
 async def test_from_the_funnel_to_the_table_and_back(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sound = batch.decode
-
     def failing(record: Record) -> Any:
         if dict(record.headers)["ce_id"] == b"odd":
             raise KeyError("a bug of ours")
-        return sound(record)
+        return decode(record)
 
     monkeypatch.setattr(batch, "decode", failing)
     client = await site.tenant("acme")
@@ -95,7 +94,7 @@ async def test_from_the_funnel_to_the_table_and_back(
     await until(is_open_again)
     assert await state_of("odd") == "dead", "redriven before it was mended"
 
-    monkeypatch.setattr(batch, "decode", sound)
+    monkeypatch.setattr(batch, "decode", decode)
     for _ in range(2):
         answer = await client.post("/v1/dead-letters/redrive", json=body)
         assert answer.status_code == 200
