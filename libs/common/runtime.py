@@ -19,7 +19,7 @@ Check = Callable[[], Awaitable[str | None]]
 """A readiness check: `None` when fine, else what is wrong."""
 
 
-STOPPING = (signal.SIGTERM, signal.SIGINT)
+STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Worker(Protocol):
@@ -83,17 +83,37 @@ async def run_workers(workers: Sequence[Worker], stop: asyncio.Event) -> None:
             group.create_task(worker.run(stop), name=worker.name)
 
 
-def stop_on_signals(stop: asyncio.Event, stopping: Callable[[], object] | None = None) -> None:
-    """SIGTERM and SIGINT set `stop` and call `stopping`; a second one has its default effect."""
-    loop = asyncio.get_running_loop()
+def stop_on_signals(
+    stop: asyncio.Event,
+    stopping: Callable[[], object] | None = None,
+    again: Callable[[], object] | None = None,
+) -> None:
+    """SIGTERM, SIGINT and SIGHUP set `stop` and call `stopping`; each later one calls `again`, or
+    without it has its default effect. A SIGHUP that nohup ignores stays ignored."""
+    loop, numbers, heard = asyncio.get_running_loop(), _heeded(), False
 
-    def stop_once() -> None:
-        for number in STOPPING:
-            loop.remove_signal_handler(number)
-            signal.signal(number, signal.SIG_DFL)
+    def told() -> None:
+        nonlocal heard
+        if heard and again is not None:
+            again()
+            return
+        heard = True
+        if again is None:
+            _by_default(loop, numbers)
         stop.set()
         if stopping is not None:
             stopping()
 
-    for number in STOPPING:
-        loop.add_signal_handler(number, stop_once)
+    for number in numbers:
+        loop.add_signal_handler(number, told)
+
+
+def _heeded() -> Sequence[signal.Signals]:
+    ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    return [number for number in STOPPING if not (ignored and number == signal.SIGHUP)]
+
+
+def _by_default(loop: asyncio.AbstractEventLoop, numbers: Sequence[signal.Signals]) -> None:
+    for number in numbers:
+        loop.remove_signal_handler(number)
+        signal.signal(number, signal.SIG_DFL)

@@ -42,10 +42,12 @@ Story = Callable[[Running], Coroutine[Any, Any, None]]
 
 
 async def run(settings: CommonSettings, tell: Tell, story: Story) -> None:
-    """Start everything, live the story, stop everything in reverse."""
+    """Start everything, live the story, stop everything in reverse. Signals after the first one
+    cut waits short, but our database is stopped whatever comes: it would outlive us."""
     layout = Layout(settings.data_dir.resolve())
-    stop = asyncio.Event()
-    stop_on_signals(stop)
+    stop, task = asyncio.Event(), asyncio.current_task()
+    assert task is not None  # noqa: S101  # this is a coroutine
+    stop_on_signals(stop, again=task.cancel)
     layout.prepare()
     with layout.owned():
         _refuse_taken_port(settings)

@@ -26,10 +26,14 @@ async def database_url(settings: CommonSettings, layout: Layout) -> AsyncIterato
 
 
 async def _uninterrupted(step: Callable[[], None]) -> None:
-    """Run a blocking step to its end, even if we are cancelled meanwhile: then cancel after it."""
+    """Run a blocking step to its end, however often we are cancelled: then cancel after it."""
     task = asyncio.ensure_future(asyncio.to_thread(step))
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait({task})
-        raise
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    task.result()
+    if cancelled is not None:
+        raise cancelled

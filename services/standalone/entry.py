@@ -26,7 +26,7 @@ _EXPECTED = (
 
 
 def start(settings: CommonSettings, tell: Tell, story: Story) -> None:
-    """Run until the story ends or a signal comes; raises `StartError`."""
+    """Run until the story ends or a signal comes; raises `StartError`, also of a stop cut short."""
     logging.configure(_log_level(settings))
     if settings.crash_point:
         faults.arm(settings.crash_point, settings.crash_report)
@@ -35,6 +35,8 @@ def start(settings: CommonSettings, tell: Tell, story: Story) -> None:
             runner.run(run(settings, tell, story))
     except _EXPECTED as error:
         raise StartError(str(error)) from error
+    except asyncio.CancelledError:
+        raise StartError("stopped at once; what was not committed is done again") from None
 
 
 def _log_level(settings: CommonSettings) -> str:

@@ -1,4 +1,4 @@
-"""Why a standalone Headway did not start."""
+"""Why a standalone Headway did not start, or did not end in order."""
 
 
 class StartError(Exception):
