@@ -13,6 +13,7 @@ _KINDS = {
     "deadline": "task", "visit": "visit", "demo": "demo", "note": "note", "quote": "quote",
 }  # fmt: skip
 _DONE = (True, "1", "true")
+_FLAGS = {"0": False, "1": True}
 
 
 def activity(notice: Notice) -> Iterable[Told]:
@@ -88,9 +89,14 @@ def _user(notice: Notice, record: Mapping[str, Any], suffix: str) -> Told:
         "name": record.get("name"),
         "email": record.get("email"),
         "timezone": record.get("timezone_name"),
-        "active": False if notice.action == "delete" else record.get("active_flag"),
+        "active": False if notice.action == "delete" else _flag(record.get("active_flag")),
     }
     return notice.draft.event("user.upserted", _known(data), suffix)
+
+
+def _flag(value: Any) -> Any:
+    """Version 1 writes 0 and 1 at times; what is no flag at all is for the catalogue to refuse."""
+    return _FLAGS.get(str(value), value)
 
 
 def _known(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -402,6 +402,19 @@ def test_users_of_version_1_come_in_a_list() -> None:
     assert len(set(ids(body))) == 2
 
 
+@pytest.mark.parametrize("flag", [True, False, 1, 0, "1", "0"])
+def test_a_user_is_active_by_a_number_too(flag: Any) -> None:
+    ((_, data),) = told(v1("updated", {"id": 81, "active_flag": flag}, None, entity="user"))
+    assert data["active"] is bool(int(flag))
+
+
+@pytest.mark.parametrize("flag", [7, "yes", [1]])
+def test_what_is_no_flag_is_refused(flag: Any) -> None:
+    body = v1("updated", {"id": 81, "active_flag": flag}, None, entity="user")
+    (puzzle,) = translate(delivery(body), PIPE).puzzles
+    assert (puzzle.code, puzzle.detail) == ("invalid_field", "/data/active: must be true or false")
+
+
 def test_ids_of_version_1() -> None:
     first = v1("added", OLD)
     assert ids(first) == ids({**first, "retry": 3})
