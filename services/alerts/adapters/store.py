@@ -33,7 +33,7 @@ _ERRORS = """INSERT INTO alerts.rule_errors AS e
     ON CONFLICT (tenant_id, rule_id, version) DO UPDATE
     SET errors = e.errors + EXCLUDED.errors, last_at = EXCLUDED.last_at,
         last_subject_id = EXCLUDED.last_subject_id, last_detail = EXCLUDED.last_detail"""
-_SETTLE = """UPDATE alerts.subjects SET pending_at = NULL, brought = false
+_SETTLE = """UPDATE alerts.subjects SET pending_at = NULL, brought = false, import_id = NULL
     WHERE tenant_id = $1 AND kind = 'deal' AND subject_id = ANY($2) AND pending_at IS NOT NULL"""
 
 

@@ -3,21 +3,33 @@
 A subject's row is the lock of everything about it. Claims skip rows that another process holds.
 """
 
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from libs.common.db.bulk import transposed
+from services.alerts.adapters.importing import UNDER_WAY
 from services.alerts.app.ports import Mark, SubjectKey
 
-_MARK = """INSERT INTO alerts.subjects AS s (tenant_id, kind, subject_id, pending_at, brought)
-    SELECT k.tenant_id, 'deal', k.subject_id, now(), k.brought
-    FROM unnest($1::text[], $2::text[], $3::boolean[]) AS k(tenant_id, subject_id, brought)
+_BROUGHT_BY = f"""SELECT i.import_id FROM ingest_api.imports_all_v1 i
+    WHERE {UNDER_WAY.format(tenant="k.tenant_id")}
+    ORDER BY k.known_at BETWEEN i.started_at AND COALESCE(i.finished_at, 'infinity')
+        DESC NULLS LAST, i.started_at DESC LIMIT 1"""  # noqa: S608  # constants of this module
+"""The import during which an event became known, else the one that began last."""
+_MARK = f"""INSERT INTO alerts.subjects AS s
+        (tenant_id, kind, subject_id, pending_at, brought, import_id)
+    SELECT k.tenant_id, 'deal', k.subject_id, now(), k.brought,
+        CASE WHEN k.brought THEN ({_BROUGHT_BY}) END
+    FROM unnest($1::text[], $2::text[], $3::boolean[], $4::timestamptz[])
+        AS k(tenant_id, subject_id, brought, known_at)
     WHERE EXISTS (SELECT FROM alerts.rules r WHERE r.tenant_id = k.tenant_id)
     ORDER BY k.tenant_id, k.subject_id
     ON CONFLICT (tenant_id, kind, subject_id) DO UPDATE
     SET pending_at = COALESCE(s.pending_at, EXCLUDED.pending_at),
-        brought = s.brought OR EXCLUDED.brought"""
+        brought = s.brought OR EXCLUDED.brought,
+        import_id = COALESCE(EXCLUDED.import_id, s.import_id)"""  # noqa: S608
 _PENDING = """SELECT tenant_id, subject_id FROM alerts.subjects
     WHERE pending_at IS NOT NULL AND tenant_id <> ALL($1) AND NOT brought
     ORDER BY pending_at LIMIT $2 FOR UPDATE SKIP LOCKED"""
@@ -40,7 +52,7 @@ _OF_TENANT = """SELECT s.subject_id FROM alerts.subjects s
         SELECT FROM alerts.timers t WHERE t.tenant_id = s.tenant_id AND t.kind = s.kind
             AND t.subject_id = s.subject_id AND t.due_at <= $3))
     ORDER BY s.subject_id LIMIT $4 FOR UPDATE OF s SKIP LOCKED"""
-_BROUGHT = """SELECT subject_id FROM alerts.subjects
+_BROUGHT = """SELECT subject_id, import_id FROM alerts.subjects
     WHERE tenant_id = $1 AND kind = 'deal' AND pending_at IS NOT NULL AND brought
     ORDER BY subject_id LIMIT $2 FOR UPDATE SKIP LOCKED"""
 _HELD = """SELECT DISTINCT tenant_id FROM alerts.subjects
@@ -58,9 +70,9 @@ _OLDEST = f"""SELECT t.due_at FROM alerts.timers t
 
 async def mark(conn: Any, marks: Collection[Mark]) -> None:
     """The subjects wait to be judged, if their tenants have rules."""
-    rows = sorted((m.tenant_id, m.subject_id, m.brought) for m in marks)
+    rows = sorted((m.tenant_id, m.subject_id, m.brought, m.known_at) for m in marks)
     if rows:
-        await conn.execute(_MARK, *transposed(rows, 3))
+        await conn.execute(_MARK, *transposed(rows, 4))
 
 
 async def pending(conn: Any, sandboxes: Collection[str], limit: int) -> Sequence[SubjectKey]:
@@ -83,9 +95,12 @@ async def of_tenant(
     return [row[0] for row in await conn.fetch(_OF_TENANT, tenant_id, marked_by, due_by, limit)]
 
 
-async def brought(conn: Any, tenant_id: str, limit: int) -> Sequence[str]:
-    """Claim subjects that an import brought."""
-    return [row[0] for row in await conn.fetch(_BROUGHT, tenant_id, limit)]
+async def brought(conn: Any, tenant_id: str, limit: int) -> Mapping[UUID | None, Sequence[str]]:
+    """Claim subjects that imports brought, by import."""
+    found: dict[UUID | None, list[str]] = defaultdict(list)
+    for subject_id, import_id in await conn.fetch(_BROUGHT, tenant_id, limit):
+        found[import_id].append(subject_id)
+    return found
 
 
 async def tenants_with_brought(conn: Any, sandboxes: Collection[str]) -> Sequence[str]:

@@ -28,8 +28,7 @@ _BUSY = """SELECT t.tenant_id, COALESCE(c.now, $1) FROM ingest_api.tenants_all_v
             WHERE s.tenant_id = t.tenant_id AND s.pending_at IS NOT NULL)
         OR EXISTS (SELECT FROM alerts.timers d
             WHERE d.tenant_id = t.tenant_id AND d.due_at <= COALESCE(c.now, $1)))"""
-_IMPORTS = """SELECT count(*) FILTER (WHERE state = 'running')::int, max(finished_at),
-        (array_agg(import_id ORDER BY finished_at DESC NULLS LAST))[1]
+_IMPORTS = """SELECT count(*) FILTER (WHERE state = 'running')::int, max(finished_at)
     FROM ingest_api.imports_all_v1 WHERE tenant_id = $1 AND NOT dry_run"""
 _UNAPPENDED = "SELECT min(oldest_unappended) FROM ingest_api.acceptance_all_v1"
 _FOLDED = """SELECT partition, next_offset FROM funnel_api.positions_v1
@@ -90,12 +89,11 @@ class PostgresWork:
     async def tenants_with_brought(self, sandboxes: Collection[str]) -> Sequence[str]:
         return await subjects.tenants_with_brought(await self._conn(), sandboxes)
 
-    async def brought(self, tenant_id: str, limit: int) -> Sequence[str]:
+    async def brought(self, tenant_id: str, limit: int) -> Mapping[UUID | None, Sequence[str]]:
         return await subjects.brought(await self._conn(), tenant_id, limit)
 
     async def imports(self, tenant_id: str) -> Imports:
-        running, finished_at, last = await (await self._conn()).fetchrow(_IMPORTS, tenant_id)
-        return Imports(running, finished_at, last if isinstance(last, UUID) else None)
+        return Imports(*await (await self._conn()).fetchrow(_IMPORTS, tenant_id))
 
     async def oldest_unappended(self) -> datetime | None:
         found: datetime | None = await (await self._conn()).fetchval(_UNAPPENDED)

@@ -42,29 +42,36 @@ class DealsHandler:
     async def handle(self, tx: AsyncConnection, records: Sequence[Record]) -> Sequence[Buried]:
         """Mark the subjects; return what cannot be read."""
         store, buried = self._store_of(tx), list[Buried]()
-        marks: dict[tuple[str, str], bool] = {}
+        marks: dict[tuple[str, str], Mark] = {}
         watermarks: dict[int, datetime] = {}
         for record in records:
             try:
                 _take(record, marks, watermarks)
             except ContractViolation as error:
                 buried.append(Buried(record, "undecodable", str(error)))
-        await store.mark([Mark(*key, brought) for key, brought in marks.items()])
+        await store.mark(marks.values())
         for partition, watermark in sorted(watermarks.items()):
             await store.raise_watermark(partition, watermark)
         return buried
 
 
 def _take(
-    record: Record, marks: dict[tuple[str, str], bool], watermarks: dict[int, datetime]
+    record: Record, marks: dict[tuple[str, str], Mark], watermarks: dict[int, datetime]
 ) -> None:
     """Types that we do not know are skipped."""
     envelope = from_headers(record.headers, record.value)
     if envelope.type == Watermark.event_type:
         watermarks[record.partition] = envelope.occurred_at
     elif envelope.type == "deal.state_changed":
-        key = envelope.tenant_id, _deal_id(envelope)
-        marks[key] = marks.get(key, False) or envelope.origin != "live"
+        mark = _mark(envelope)
+        key = mark.tenant_id, mark.subject_id
+        if mark.brought or key not in marks:
+            marks[key] = mark
+
+
+def _mark(envelope: Envelope) -> Mark:
+    brought = envelope.origin != "live"
+    return Mark(envelope.tenant_id, _deal_id(envelope), brought, envelope.recorded_at)
 
 
 def _deal_id(envelope: Envelope) -> str:

@@ -16,11 +16,15 @@ SubjectKey = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A subject that has to be judged; `brought` by an import."""
+    """A subject that has to be judged; `brought` by an import, by what became known at `known_at`.
+
+    Marks without an instant are of no record.
+    """
 
     tenant_id: str
     subject_id: str
     brought: bool
+    known_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

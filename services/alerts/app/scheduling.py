@@ -11,10 +11,10 @@ from libs.common import metrics
 from libs.common.contracts.topics import DEALS
 from libs.common.db.database import Database
 from libs.common.eventlog.port import EventLog
-from services.alerts.app.judging import Judge, count
+from services.alerts.app.judging import Judge, Judged, count
 from services.alerts.app.moments import Moments
 from services.alerts.app.ports import SubjectKey
-from services.alerts.app.work import Work
+from services.alerts.app.work import Work, digest_of
 from services.alerts.domain.reconcile import LATE, Moment
 
 CHUNK = 500
@@ -84,12 +84,22 @@ class Scheduler:
             imports = await work.imports(tenant_id)
             if moment is None or not imports.complete(moment.sure):
                 return False
-            subjects = await work.brought(tenant_id, CHUNK)
-            held = replace(moment, brought=True, digest_id=imports.digest_of(tenant_id))
-            store = await work.bind(tenant_id)
-            found = await self._judges.judge(store, tenant_id, subjects, held)
-        count(found)
-        return bool(subjects)
+            held = replace(moment, brought=True)
+            judged = await self._by_import(work, tenant_id, held)
+        for found in judged:
+            count(found)
+        return bool(judged)
+
+    async def _by_import(self, work: Work, tenant_id: str, held: Moment) -> list[Judged]:
+        """What each import brought, under a digest of its own."""
+        brought = await work.brought(tenant_id, CHUNK)
+        store = await work.bind(tenant_id)
+        return [
+            await self._judges.judge(
+                store, tenant_id, subjects, replace(held, digest_id=digest_of(tenant_id, import_id))
+            )
+            for import_id, subjects in brought.items()
+        ]
 
     async def look(self) -> bool:
         """Show how late timers are, and whether too late; those that an import holds are not."""

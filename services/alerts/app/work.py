@@ -23,19 +23,19 @@ class Sandbox:
 
 @dataclass(frozen=True, slots=True)
 class Imports:
-    """A tenant's imports: how many run, and which one ended last."""
+    """A tenant's imports: how many run, and when the last one ended."""
 
     running: int
     finished_at: datetime | None
-    last: UUID | None
 
     def complete(self, sure: datetime) -> bool:
         """Whether all that they have brought is folded, if facts are complete up to `sure`."""
         return not self.running and (self.finished_at or EPOCH) <= sure
 
-    def digest_of(self, tenant_id: str) -> str | None:
-        """What the alerts that the last import brought have in common."""
-        return None if self.last is None else str(uuid5(tenant_id, "digest", str(self.last)))
+
+def digest_of(tenant_id: str, import_id: UUID | None) -> str | None:
+    """What the alerts that an import brought have in common."""
+    return None if import_id is None else str(uuid5(tenant_id, "digest", str(import_id)))
 
 
 class Work(Protocol):
@@ -71,7 +71,9 @@ class Work(Protocol):
 
     async def tenants_with_brought(self, sandboxes: Collection[str]) -> Sequence[str]: ...
 
-    async def brought(self, tenant_id: str, limit: int) -> Sequence[str]: ...
+    async def brought(self, tenant_id: str, limit: int) -> Mapping[UUID | None, Sequence[str]]:
+        """Subjects by the import that brought them; `None` for what came without one."""
+        ...
 
     async def imports(self, tenant_id: str) -> Imports: ...
 
