@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common.db import outbox
 from libs.common.db.database import Database, driver
-from services.alerts.adapters import rules, subjects
+from services.alerts.adapters import importing, rules, subjects
 from services.alerts.app.compiling import StoredRule
 from services.alerts.app.ports import Mark
 from services.alerts.app.records import tombstone
@@ -55,8 +55,8 @@ class Chores:
             if row is None:
                 return False
             tenant_id, rule_id, after = row
-            found = await _concerned(tx, tenant_id, rule_id, after)
-            await subjects.mark(conn, [Mark(tenant_id, subject, False) for subject in found])
+            found, brought = await _concerned(tx, tenant_id, rule_id, after)
+            await subjects.mark(conn, [Mark(tenant_id, subject, brought) for subject in found])
             if len(found) < CHUNK:
                 await conn.execute(_END, tenant_id, rule_id)
             else:
@@ -72,13 +72,20 @@ class Chores:
         return len(rows) == CHUNK
 
 
-async def _concerned(tx: AsyncConnection, tenant_id: str, rule_id: str, after: str) -> list[str]:
-    """All deals, or for a rule that is off or deleted those that it has open alerts of."""
+async def _concerned(
+    tx: AsyncConnection, tenant_id: str, rule_id: str, after: str
+) -> tuple[list[str], bool]:
+    """All deals, or for a rule that is off or deleted those that it has open alerts of.
+
+    And whether they wait for an import's end: nothing was kept of what it brought before there
+    was a rule, so no deal is known to be untouched. To end alerts nobody waits.
+    """
     conn = await driver(tx)
     rule = await rules.one(conn, tenant_id, rule_id)
     if rule is None or rule.mode != "live":
-        rows = await conn.fetch(_RAISED, tenant_id, after, CHUNK, rule_id)
+        rows, brought = await conn.fetch(_RAISED, tenant_id, after, CHUNK, rule_id), False
     else:
         await tx.execute(_BIND, {"tenant": tenant_id})
+        brought = await importing.under_way(conn, tenant_id)
         rows = await conn.fetch(_DEALS, tenant_id, after, CHUNK)
-    return [row[0] for row in rows]
+    return [row[0] for row in rows], brought

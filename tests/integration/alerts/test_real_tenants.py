@@ -131,6 +131,68 @@ async def test_an_import_is_judged_at_its_end(real: Site) -> None:
     assert found["live"]["digest_id"] is None
 
 
+async def _held(site: Site, count: int) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while await site.hand.fetchval(
+            "SELECT count(*) FROM alerts.subjects WHERE tenant_id = $1 AND brought", site.tenant
+        ) < count:  # fmt: skip
+            await asyncio.sleep(0.05)
+
+
+async def _folded(site: Site, count: int) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while len((await site.ok("GET", "/v1/deals", params={"limit": 500}))["items"]) < count:
+            await asyncio.sleep(0.05)
+
+
+async def test_a_first_rule_waits_for_an_import_under_way(real: Site) -> None:
+    """Also for deals that the import does not touch: nobody has kept which ones it did."""
+    id_ = await started(real)
+    await real.say(
+        made("brought", timedelta(days=40), origin="backfill"),
+        made("over", timedelta(days=90), origin="backfill"),
+        left("over", timedelta(days=2), origin="backfill"),
+        made("untouched", timedelta(days=50)),
+    )
+    await _folded(real, 3)
+    await real.rule("stall", stalled(30))
+    await _held(real, 3)
+    assert await real.alerts() == []
+    await ended(real, id_)
+    found = {alert["subject"]["id"]: alert for alert in await until(real, 2)}
+    assert found.keys() == {"brought", "untouched"}
+    assert all(alert["late"] and alert["digest_id"] for alert in found.values())
+    assert len({alert["digest_id"] for alert in found.values()}) == 1
+    await real.say(made("next", timedelta(days=60)))
+    (alert,) = [one for one in await until(real, 3) if one["subject"]["id"] == "next"]
+    assert alert["digest_id"] is None
+
+
+async def test_each_import_has_its_digest(real: Site) -> None:
+    """Also if the second begins before what the first brought is judged, or even consumed."""
+    await real.rule("stall", stalled(30))
+    await real.hand.execute(
+        "INSERT INTO ingest.processes VALUES ('p-1', now() - interval '1 hour', now())"
+    )
+    try:
+        first = await started(real)
+        early = [_known_now("A"), _known_now("B")]
+        await ended(real, first)
+        second = await started(real)
+        await real.say(*early, _known_now("C"))
+        await _held(real, 3)
+        await ended(real, second)
+    finally:
+        await real.hand.execute("DELETE FROM ingest.processes")
+    digest = {one["subject"]["id"]: one["digest_id"] for one in await until(real, 3)}
+    assert digest["A"] == digest["B"] != digest["C"]
+    assert None not in digest.values()
+
+
+def _known_now(deal: str) -> Said:
+    return made(deal, timedelta(days=40), origin="backfill", known=datetime.now(UTC))
+
+
 async def test_states_are_kept_by_alert(real: Site) -> None:
     await real.rule("stall", stalled(30))
     await real.say(made("D", timedelta(days=40)))
