@@ -1,7 +1,6 @@
 """A letter's whole way, every service in one process: put aside by the funnel, mended, redriven,
 folded."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,55 +8,21 @@ from typing import Any
 import httpx
 import pytest
 
-from libs.common.clock import SystemClock
 from libs.common.contracts.topics import CRM_EVENTS
-from libs.common.eventlog.memory_log import MemoryLog
 from libs.common.eventlog.port import NewRecord, Record
-from libs.common.runtime import Resources, run_workers
-from libs.common.settings import CommonSettings
 from services.funnel.app import batch
 from services.funnel.app.decode import decode
-from services.ingest.app.bootstrap_keys import ensure_operator_key
-from services.standalone.composition import composed
 from tests.integration.ingest.burying import until
 from tests.integration.ingest.fakes import stage_event
+from tests.integration.ingest.together import Site, together
 
 pytestmark = pytest.mark.postgres
 
 
-class Site:
-    """`log` holds what the services exchange."""
-
-    def __init__(self, transport: httpx.ASGITransport, log: MemoryLog, operator: str) -> None:
-        self.transport, self.log = transport, log
-        self.operator = self.as_(operator)
-
-    def as_(self, key: str) -> httpx.AsyncClient:
-        headers = {"Authorization": f"Bearer {key}"}
-        return httpx.AsyncClient(transport=self.transport, base_url="http://all", headers=headers)
-
-    async def tenant(self, tenant_id: str) -> httpx.AsyncClient:
-        made = await self.operator.post("/v1/tenants", json={"id": tenant_id})
-        return self.as_(made.json()["api_key"])
-
-
 @pytest.fixture
 async def site(database_url: str, tmp_path: Path) -> AsyncIterator[Site]:
-    clock = SystemClock()
-    log, stop = MemoryLog(clock), asyncio.Event()
-    settings = CommonSettings(data_dir=tmp_path, partitions=2)
-    resources = Resources(clock, settings, database_url, log, b"k" * 32, "letters")
-    async with composed(resources) as composition:
-        app = composition.app
-        async with app.router.lifespan_context(app):
-            working = asyncio.create_task(run_workers(composition.workers, stop))
-            operator = await ensure_operator_key(database_url, resources.key_for("api-keys"), clock)
-            assert operator is not None
-            try:
-                yield Site(httpx.ASGITransport(app, raise_app_exceptions=False), log, operator)
-            finally:
-                stop.set()
-                await working
+    async with together(database_url, tmp_path) as opened:
+        yield opened
 
 
 async def test_from_the_funnel_to_the_table_and_back(
