@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from services.ingest.settings import IngestSettings
 from services.standalone.openapi import Documents, documents, drift, write
 from tests.architecture.tree import ROOT
 
@@ -29,6 +30,13 @@ def test_every_operation_has_an_id_of_its_own_and_a_described_answer(wanted: Doc
     ids = [operation["operationId"] for _, operation in operations]
     assert len(set(ids)) == len(ids)
     assert [name for name, operation in operations if not operation.get("description")] == []
+
+
+def test_an_import_tells_its_limits(wanted: Documents) -> None:
+    told = wanted["ingest"]["paths"]["/v1/imports"]["post"]["description"]
+    settings = IngestSettings()
+    assert f"{settings.max_import_bytes // 2**30} GiB" in told
+    assert f"{settings.max_inflate_ratio}:1" in told
 
 
 def test_building_opens_and_makes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,8 +62,9 @@ async def start_import(
     dry_run: bool = False,
     mapping: str | None = None,
 ) -> dict[str, Any]:
-    """Store a file durably, then work it off behind this answer. Of a table, or of lines under a
-    mapping, `mapping` names the mapping; its latest version is kept for the whole file."""
+    """Store a file durably, then work it off behind this answer. At most 2 GiB, also inflated;
+    gzip may inflate at most 100:1. Of a table, or of lines under a mapping, `mapping` names the
+    mapping; its latest version is kept for the whole file."""
     refuse_key(request, _SENT_AGAIN)
     media, encoding = _media(request, mapping), _encoding(request)
     ingest = ingest_of(request)
