@@ -114,6 +114,7 @@ class Both:
         assert answer.status_code == 202, answer.text
         assert answer.json()["rejected"] == 0, answer.text
         await self._made(tenant)
+        await self._collided(tenant)
         await self._connected(tenant)
         await self._caught_up(tenant)
         await self._alerted(tenant)
@@ -138,6 +139,16 @@ class Both:
         if tenant == TENANTS[0]:
             self.ids["import_id"] = (made.json()["import_id"],)
             self.ids["rebuild_id"] = (rebuilt.json()["rebuild_id"],)
+
+    async def _collided(self, tenant: str) -> None:
+        """A dead letter: another body under an id that shows whose it is."""
+        for note in ("first", "second"):
+            told = event(secret_of(tenant), "note.kept", note=note)
+            answer = await self.call(tenant, "POST", "/v1/events", json=told)
+            assert answer.status_code == 202, answer.text
+        (letter,) = (await self.call(tenant, "GET", "/v1/dead-letters")).json()["items"]
+        if tenant == TENANTS[0]:
+            self.ids["dead_letter_id"] = (letter["id"],)
 
     async def _connected(self, tenant: str) -> None:
         """A connection, and a delivery that tells of a record without saying what changed."""
