@@ -126,7 +126,7 @@ class _Wiring:
         return IngestState(
             acceptor=self._acceptor,
             receiver=self._receiver(),
-            lookup=ConnectionLookup(self._api, sealer, clock, settings),
+            lookup=ConnectionLookup(self._api, sealer, self._expressions, clock, settings),
             sealer=sealer,
             counting=self._counting,
             sandboxes=self._sandboxes,

@@ -1,20 +1,26 @@
 """Connections as deliveries ask for them: by id, remembered, also while PostgreSQL is away."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common.clock import Clock
 from libs.common.db.database import Database
 from libs.common.db.errors import is_transient
+from libs.common.expr.port import Expressions
+from services.ingest.adapters import mappings
 from services.ingest.adapters.sealing import Sealer
+from services.ingest.app.compiling import usable_or_none
 from services.ingest.app.ports import IndexUnavailable
 from services.ingest.domain.connections import Live, live
+from services.ingest.domain.mapping.compiled import CompiledMapping
 from services.ingest.settings import IngestSettings
 
 FRESH = timedelta(seconds=30)
@@ -37,10 +43,15 @@ class ConnectionLookup:
     while PostgreSQL is away, what was there stays good for a day."""
 
     def __init__(
-        self, database: Database, sealer: Sealer, clock: Clock, settings: IngestSettings
+        self,
+        database: Database,
+        sealer: Sealer,
+        expressions: Expressions,
+        clock: Clock,
+        settings: IngestSettings,
     ) -> None:
         self._database, self._sealer, self._clock = database, sealer, clock
-        self._settings = settings
+        self._expressions, self._settings = expressions, settings
         self._seen: dict[str, _Seen] = {}
         self._rests_until = float("-inf")
 
@@ -52,12 +63,13 @@ class ConnectionLookup:
             return seen.live
         try:
             row = await self._row(connection_id)
+            mapping = None if row is None else await self._mapping(row)
         except IndexUnavailable:
             self._rests_until = self._clock.monotonic() + self._settings.index_pause
             if seen is not None and _good(seen, now):
                 return seen.live
             raise
-        return self._remembered(connection_id, row, now)
+        return self._remembered(connection_id, row, mapping, now)
 
     def forget(self, connection_id: str) -> None:
         """It has changed: look at it anew."""
@@ -68,27 +80,47 @@ class ConnectionLookup:
         return self._clock.monotonic() < self._rests_until
 
     async def _row(self, connection_id: str) -> Mapping[Any, Any] | None:
+        async with self._asking(lambda: self._database.across_tenants()) as tx:
+            found = await tx.execute(_LOOKUP, {"connection_id": connection_id})
+            return found.mappings().first()
+
+    async def _mapping(self, row: Mapping[Any, Any]) -> CompiledMapping | None:
+        """What translates its bodies, if it is `generic`; `None` too where that cannot be used."""
+        mapping_id = orjson.loads(row["definition"])["mapping_id"]
+        if mapping_id is None:
+            return None
+        tenant = str(row["tenant_id"])
+        async with self._asking(lambda: self._database.for_tenant(tenant)) as tx:
+            found = await mappings.one(tx, tenant, mapping_id)
+        if found is None or found.deleted:
+            return None
+        return await asyncio.to_thread(usable_or_none, found.definition, self._expressions)
+
+    @asynccontextmanager
+    async def _asking(
+        self, begin: Callable[[], AbstractAsyncContextManager[AsyncConnection]]
+    ) -> AsyncIterator[AsyncConnection]:
         try:
-            async with (
-                asyncio.timeout(self._settings.lookup_deadline),
-                self._database.across_tenants() as tx,
-            ):
-                found = await tx.execute(_LOOKUP, {"connection_id": connection_id})
-                return found.mappings().first()
+            async with asyncio.timeout(self._settings.lookup_deadline), begin() as tx:
+                yield tx
         except Exception as error:
             if is_transient(error):
                 raise IndexUnavailable(repr(error)) from error
             raise
 
     def _remembered(
-        self, connection_id: str, row: Mapping[Any, Any] | None, now: datetime
+        self,
+        connection_id: str,
+        row: Mapping[Any, Any] | None,
+        mapping: CompiledMapping | None,
+        now: datetime,
     ) -> Live | None:
         self._seen.pop(connection_id, None)
         if row is None:
             return None
         tenant = str(row["tenant_id"])
         secrets = self._sealer.open(tenant, connection_id, row["sealed"])
-        found = live(tenant, connection_id, orjson.loads(row["definition"]), secrets)
+        found = live(tenant, connection_id, orjson.loads(row["definition"]), secrets, mapping)
         if len(self._seen) >= _LIMIT:
             self._seen.pop(next(iter(self._seen)))
         self._seen[connection_id] = _Seen(found, now)

@@ -1,16 +1,12 @@
 """How the rows of an import are read: lines of events, lines under a mapping, tables."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from pydantic import ValidationError
-
-from libs.common.expr.port import Expressions
 from services.ingest.app.imports import Bodies, Encoding, Lines, Media, UnusableFile
-from services.ingest.domain.mapping.compiled import CompiledMapping, UnusableMapping, compiled
+from services.ingest.domain.mapping.compiled import CompiledMapping
 from services.ingest.domain.mapping.dialect import Record
-from services.ingest.domain.mapping.document import MappingDocument
 from services.ingest.domain.mapping.lines import examine_mapped
 from services.ingest.domain.mapping.table import BadHeader, Table
 from services.ingest.domain.model import Receipt
@@ -34,14 +30,6 @@ class Stored:
     path: str
     encoding: Encoding
     media: Media
-
-
-def usable(definition: Mapping[str, Any], expressions: Expressions) -> CompiledMapping:
-    """A stored version. Raises `UnusableFile` where this release no longer takes it."""
-    try:
-        return compiled(MappingDocument.model_validate(definition), expressions)
-    except (ValidationError, UnusableMapping) as error:
-        raise UnusableFile(f"the mapping cannot be used: {error}") from None
 
 
 def open_rows(

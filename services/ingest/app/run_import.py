@@ -15,7 +15,8 @@ from libs.common.eventlog.port import EventLog, LogUnavailable, UnknownTopic
 from libs.common.expr.port import Expressions
 from services.ingest.app import counting
 from services.ingest.app.appending import append_all
-from services.ingest.app.import_rows import Rows, Stored, open_rows, usable
+from services.ingest.app.compiling import usable
+from services.ingest.app.import_rows import Rows, Stored, open_rows
 from services.ingest.app.imports import (
     BadUpload,
     Bodies,

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from services.ingest.domain.crm.model import Connection, Kind
+from services.ingest.domain.mapping.compiled import CompiledMapping
 
 Definition = Mapping[str, Any]
 """`kind`, the three maps, `id_prefix`, `public_url`, `mapping_id`; never a secret."""
@@ -51,7 +52,11 @@ class Live:
 
 
 def live(
-    tenant_id: str, connection_id: str, definition: Definition, secrets: Sequence[str]
+    tenant_id: str,
+    connection_id: str,
+    definition: Definition,
+    secrets: Sequence[str],
+    mapping: CompiledMapping | None = None,
 ) -> Live:
     connection = Connection(
         connection_id=connection_id,
@@ -61,6 +66,7 @@ def live(
         pipeline_map=definition["pipeline_map"],
         stage_map=definition["stage_map"],
         field_map=definition["field_map"],
+        mapping=mapping,
     )
     return Live(tenant_id, connection_id, definition["kind"], connection)
 

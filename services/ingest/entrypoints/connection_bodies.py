@@ -1,6 +1,6 @@
 """Bodies of commands about connections; what they ask for that cannot be is told with pointers."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -99,14 +99,6 @@ class RecordsRead(Command):
 
     records: Annotated[list[Record], Field(min_length=1, max_length=500)]
     read_at: Instant | None = None
-
-
-def unbuilt(wanted: PutConnection, connectors: Mapping[Kind, Any]) -> Iterator[ErrorItem]:
-    """What it asks for that is not there yet."""
-    if wanted.kind not in connectors:
-        yield ErrorItem(f"{wanted.kind} is not built yet", "not_supported_yet", pointer="/kind")
-    if wanted.mapping_id is not None:
-        yield ErrorItem("mappings are not built yet", "not_supported_yet", pointer="/mapping_id")
 
 
 def secret_faults(kind: Kind, secrets: Sequence[str]) -> Iterator[ErrorItem]:

@@ -27,6 +27,7 @@ from services.ingest.entrypoints.connection_answers import (
     existing,
 )
 from services.ingest.entrypoints.connection_bodies import Sample
+from services.ingest.entrypoints.connections_mapped import mapping_of
 from services.ingest.entrypoints.state import IngestState, ingest_of
 from services.ingest.entrypoints.webhook_answers import connector_failed, secrets_of_no_use
 
@@ -47,11 +48,12 @@ async def test_connection(
     tenant = principal.tenant_id
     async with ingest.database.for_tenant(tenant) as tx:
         stored = await existing(tx, tenant, connection_id)
+        mapping = await mapping_of(tx, ingest, tenant, stored.definition["mapping_id"])
     try:
         secrets = ingest.sealer.open(tenant, connection_id, stored.sealed)
     except CannotOpen:
         raise secrets_of_no_use() from None
-    tried = live(tenant, connection_id, stored.definition, secrets)
+    tried = live(tenant, connection_id, stored.definition, secrets, mapping)
     try:
         return _answer(_shown(ingest, tried, _delivery(sample)))
     except ConnectorFailed:

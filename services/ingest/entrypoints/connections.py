@@ -4,13 +4,12 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common.web.commands import command, documented
-from libs.common.web.errors import Conflict, ErrorItem, Invalid, NotFound, NotSupportedYet
+from libs.common.web.errors import Conflict, ErrorItem, Invalid, NotFound
 from libs.common.web.etags import check_if_match
 from services.ingest.adapters import connections
 from services.ingest.adapters.connections import ConnectionIdTaken
 from services.ingest.adapters.sealing import CannotOpen
 from services.ingest.domain.connections import StoredConnection, deleted, next_version
-from services.ingest.domain.crm.registry import CONNECTORS
 from services.ingest.entrypoints.connection_answers import (
     Configurer,
     ConnectionId,
@@ -18,7 +17,8 @@ from services.ingest.entrypoints.connection_answers import (
     answer,
     etag_of,
 )
-from services.ingest.entrypoints.connection_bodies import PutConnection, secret_faults, unbuilt
+from services.ingest.entrypoints.connection_bodies import PutConnection, secret_faults
+from services.ingest.entrypoints.connections_mapped import refuse_unmapped
 from services.ingest.entrypoints.state import IngestState, ingest_of
 
 router = APIRouter(tags=["connections"])
@@ -35,6 +35,7 @@ async def put_connection(request: Request, principal: Configurer, connection_id:
         there = None if held is None or held.deleted else held
         check_if_match(request, etag_of(there) if there else None)
         await _refuse_new(tx, wanted, held, there, principal.tenant_id)
+        await refuse_unmapped(tx, wanted, principal.tenant_id)
         if there is None or not _says(ingest, there, wanted):
             secrets = wanted.plain()
             sealed = None if secrets is None else ingest.sealer.seal(*key, secrets)
@@ -63,8 +64,6 @@ async def delete_connection(
 
 async def _wanted(request: Request) -> PutConnection:
     wanted = await command(request, PutConnection)
-    if missing := list(unbuilt(wanted, CONNECTORS)):
-        raise NotSupportedYet("this connection asks for what is not built yet", errors=missing)
     if faults := list(secret_faults(wanted.kind, wanted.plain() or ())):
         raise Invalid("these secrets could prove nothing", code="invalid_secret", errors=faults)
     return wanted

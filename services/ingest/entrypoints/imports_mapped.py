@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from libs.common.web.errors import Invalid
 from libs.common.web.query import refused
 from services.ingest.adapters import mappings as sql
-from services.ingest.app.import_rows import Stored, open_rows, usable
+from services.ingest.app.compiling import usable
+from services.ingest.app.import_rows import Stored, open_rows
 from services.ingest.app.imports import BadUpload, Media, UnusableFile
 from services.ingest.domain.mapping.compiled import CompiledMapping
 from services.ingest.domain.model import Receipt

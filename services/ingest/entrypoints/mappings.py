@@ -59,6 +59,7 @@ async def put_mapping(request: Request, principal: Configurer, mapping_id: NewId
         there = None if held is None or held.deleted else held
         check_if_match(request, _etag(there) if there else None)
         await _refuse_many(tx, there, principal.tenant_id)
+        _refuse_other_kind(there, wanted)
         if there is None or there.definition != definition:
             new = next_version(held, key, definition, ingest.clock.now(), actor)
             await sql.publish(tx, ingest.clock, held, new)
@@ -165,6 +166,13 @@ async def _held(tx: AsyncConnection, key: tuple[str, str]) -> StoredMapping | No
 async def _refuse_many(tx: AsyncConnection, there: StoredMapping | None, tenant_id: str) -> None:
     if there is None and await sql.count(tx, tenant_id) >= MOST:
         raise Invalid(f"a tenant has at most {MOST} mappings", code="too_many_mappings")
+
+
+def _refuse_other_kind(there: StoredMapping | None, wanted: MappingDocument) -> None:
+    """What uses a mapping counts on its kind."""
+    if there is not None and there.definition["kind"] != wanted.kind:
+        item = ErrorItem("cannot change: use another id", "invalid_field", pointer="/kind")
+        raise Invalid("the kind of a mapping stays", errors=[item])
 
 
 def _page(found: Sequence[StoredMapping], following: str | None, *, more: bool) -> Response:

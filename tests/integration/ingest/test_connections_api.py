@@ -154,13 +154,6 @@ async def test_what_does_not_fit_is_refused(
     assert pointer in [error.get("pointer") for error in answer.json()["errors"]], answer.text
 
 
-@pytest.mark.parametrize("changes", [{"kind": "generic", "secrets": ["u:p"]}, {"mapping_id": "m1"}])
-async def test_what_is_not_built_yet_says_so(api: Api, changes: dict[str, Any]) -> None:
-    body = {"kind": "standard_webhooks", "secrets": [KEY]} | changes
-    answer = await api.client.put(path_of(standard(api)), json=body)
-    assert (answer.status_code, answer.json()["code"]) == (422, "not_supported_yet")
-
-
 @pytest.mark.parametrize("wrong", ["a.b", "-a", "a%20b", "%00", "a" * 101])
 async def test_ids_are_safe_to_be_written_anywhere(api: Api, wrong: str) -> None:
     body = {"kind": "standard_webhooks", "secrets": [KEY]}

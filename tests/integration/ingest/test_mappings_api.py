@@ -66,6 +66,8 @@ async def test_a_mapping_is_published_read_replaced_and_deleted(api: Api) -> Non
     assert (again.status_code, again.json()["version"]) == (200, 1)
     changed = await put(api, DOCUMENT | {"zone": "Europe/Berlin"}, **{"If-Match": "*"})
     assert changed.json()["version"] == 2
+    other = {"kind": "json", "events": DOCUMENT["events"]}
+    assert (await put(api, other, **{"If-Match": "*"})).json()["errors"][0]["pointer"] == "/kind"
     assert [i["id"] for i in (await api.client.get("/v1/mappings")).json()["items"]] == ["m"]
     assert (await api.client.delete("/v1/mappings/m")).status_code == 204
     assert (await api.client.get("/v1/mappings/m")).status_code == 404

@@ -67,7 +67,7 @@ async def assert_apart(world: Both) -> None:
 
 async def test_every_read_is_called(world: Both) -> None:
     left = world.unknown_parameters()
-    assert left <= {"mapping_id", "name", "id", "kind"}, left
+    assert left <= {"name", "id", "kind"}, left
 
 
 @asynccontextmanager

@@ -28,6 +28,7 @@ IDS: Mapping[str, tuple[str, ...]] = {
     "event_id": ("E-deal-D-1", "E-deal-D-alpha"),
     "rule_id": ("R-1", "R-alpha"),
     "connection_id": ("C-alpha",),
+    "mapping_id": ("M-1", "M-alpha"),
 }
 """What path parameters are called with: ids that both tenants have, and some of alpha's own."""
 NUMBERS = {"pipeline_id": "P-1", "group_by": "region"}
@@ -116,6 +117,7 @@ class Both:
         await self._made(tenant)
         await self._collided(tenant)
         await self._connected(tenant)
+        await self._mapped(tenant)
         await self._caught_up(tenant)
         await self._alerted(tenant)
 
@@ -159,6 +161,13 @@ class Both:
         async with httpx.AsyncClient(transport=self.transport, base_url="http://all") as crm:
             answer = await crm.post(f"/v1/webhooks/C-{tenant}", content=body, headers=signed(body))
         assert answer.status_code == 202, answer.text
+
+    async def _mapped(self, tenant: str) -> None:
+        won = {"type": "deal.won", "data": {"deal_id": "deal"}}
+        mapping = {"kind": "csv", "source": secret_of(tenant), "events": [won]}
+        for id_ in ("M-1", f"M-{tenant}"):
+            answer = await self.call(tenant, "PUT", f"/v1/mappings/{id_}", json=mapping)
+            assert answer.status_code == 201, answer.text
 
     async def _caught_up(self, tenant: str) -> None:
         async with asyncio.timeout(30):

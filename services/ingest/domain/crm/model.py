@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from libs.common.contracts.cloudevents import IncomingEvent
+from services.ingest.domain.mapping.compiled import CompiledMapping
 
 Kind = Literal[
     "hubspot", "pipedrive", "close", "zoho", "salesforce_cdc", "salesforce_outbound", "twenty",
@@ -34,7 +35,8 @@ class Delivery:
 class Connection:
     """How one CRM account delivers; maps go from the vendor's id to ours, identity where absent.
 
-    `public_url` is the full URL as the CRM calls it, the newest of `secrets` comes first.
+    `public_url` is the full URL as the CRM calls it, the newest of `secrets` comes first, and
+    `mapping` translates what is of the kind `generic`.
     """
 
     connection_id: str
@@ -44,6 +46,7 @@ class Connection:
     pipeline_map: Mapping[str, str] = field(default_factory=dict)
     stage_map: Mapping[str, str] = field(default_factory=dict)
     field_map: Mapping[str, str] = field(default_factory=dict)
+    mapping: CompiledMapping | None = field(default=None, repr=False)
 
     @property
     def source(self) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from services.ingest.domain.crm import (
     close,
     espocrm,
+    generic,
     hubspot,
     pipedrive,
     salesforce_cdc,
@@ -25,4 +26,5 @@ CONNECTORS: Mapping[Kind, Connector] = {
     "twenty": twenty.CONNECTOR,
     "espocrm": espocrm.CONNECTOR,
     "standard_webhooks": standard_webhooks.CONNECTOR,
+    "generic": generic.CONNECTOR,
 }
