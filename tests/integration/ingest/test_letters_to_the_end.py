@@ -70,8 +70,11 @@ async def test_from_the_funnel_to_the_table_and_back(
     assert [one["state"] for one in (await client.get("/v1/dead-letters")).json()["items"]] == [
         "redriven"
     ]
+    await _of_a_tenant_to_come_and_of_nobody(site, client)
 
-    # an event of a tenant that does not exist yet, and one that nobody can read
+
+async def _of_a_tenant_to_come_and_of_nobody(site: Site, client: httpx.AsyncClient) -> None:
+    """An event of a tenant that does not exist yet, and one that nobody can read."""
     (record, *_) = [r for part in site.log.topic(CRM_EVENTS).records for r in part]
     headers = dict(record.headers) | {"ce_tenantid": b"late"}
     await site.log.append(
