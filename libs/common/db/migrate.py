@@ -1,18 +1,20 @@
 """The one migration runner: roles and schemas, each service's revisions, then the grants file."""
 
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import stamina
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from libs.common.db import roles
+from libs.common.db.database import CONNECT_TIMEOUT
 from libs.common.db.ddl import LOOKUP, OWNER, api_role, worker_role
-from libs.common.db.errors import is_transient
+from libs.common.db.errors import DatabaseUnavailable, is_transient
 from libs.common.db.urls import sqlalchemy_url
 
 ROOT = Path(__file__).parents[3]
@@ -34,9 +36,9 @@ async def migrate(url: str, schemas: Sequence[str] = SCHEMAS) -> None:
     Each revision waits at most 2 s for a lock and is tried again, so that the queries queueing
     behind it are never held up for long.
     """
-    engine = create_async_engine(sqlalchemy_url(url))
+    engine = create_async_engine(sqlalchemy_url(url), connect_args={"timeout": CONNECT_TIMEOUT})
     try:
-        async with engine.connect() as connection:
+        async with _reached(engine) as connection:
             await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _ONE_RUNNER})
             await connection.commit()
             await _all(connection, schemas)
@@ -44,6 +46,21 @@ async def migrate(url: str, schemas: Sequence[str] = SCHEMAS) -> None:
             await connection.commit()
     finally:
         await engine.dispose()
+
+
+@asynccontextmanager
+async def _reached(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Like `connect`, with a reason where the server says nothing."""
+    connection = engine.connect()
+    try:
+        await connection.start()
+    except TimeoutError as error:
+        silent = f"PostgreSQL did not answer within {CONNECT_TIMEOUT:g} s"
+        raise DatabaseUnavailable(silent) from error
+    try:
+        yield connection
+    finally:
+        await connection.close()
 
 
 async def _all(connection: AsyncConnection, schemas: Sequence[str]) -> None:

@@ -20,6 +20,9 @@ from libs.common.db.ddl import LOOKUP, OWNER, api_role, worker_role
 from libs.common.db.errors import DatabaseUnavailable, is_lost
 from libs.common.db.migrate import SCHEMAS, SERVICES, alembic_config, crosses_tenants
 
+ANSWER_SECONDS = 3.0
+"""For a connection, and for each look into the catalog: somebody waits for `GET /v1/status`."""
+_SILENT = f"PostgreSQL did not answer within {ANSWER_SECONDS:g} s"
 _MINIMUM = {15: 14, 16: 10, 17: 6}
 """Fixed minor releases of PostgreSQL: CVE-2025-8713, -8714 and -8715."""
 
@@ -89,23 +92,33 @@ async def check(url: str, role: str | None, service: str | None = None) -> None:
     connection = await _connect(url, role)
     try:
         faults = [fault async for fault in _faults(connection, service)]
+        await connection.close(timeout=ANSWER_SECONDS)
+    except TimeoutError as error:
+        raise DatabaseUnavailable(_SILENT) from error
     finally:
-        await connection.close()
+        connection.terminate()  # a server that says nothing takes no leave
     if faults:
         raise SelfCheckFailed(faults)
 
 
 async def _connect(url: str, role: str | None) -> Any:
     try:
-        return await asyncpg.connect(url, server_settings={"role": role} if role else {})
+        return await asyncpg.connect(
+            url,
+            server_settings={"role": role} if role else {},
+            timeout=ANSWER_SECONDS,
+            command_timeout=ANSWER_SECONDS,
+        )
     except asyncpg.InvalidParameterValueError as error:
         raise SelfCheckFailed(
             [f"the login cannot act as {role} ({error}): run the migrations, or grant it the role"]
         ) from error
     except asyncpg.InsufficientPrivilegeError as error:
         raise SelfCheckFailed([f"the login is not a member of {role}: {error}"]) from error
-    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
-        if isinstance(error, OSError | TimeoutError) or is_lost(error):
+    except TimeoutError as error:
+        raise DatabaseUnavailable(_SILENT) from error
+    except (OSError, asyncpg.PostgresError) as error:
+        if isinstance(error, OSError) or is_lost(error):
             raise DatabaseUnavailable(f"PostgreSQL cannot be reached: {error}") from error
         raise
 

@@ -10,8 +10,10 @@ from starlette.responses import Response
 from libs.common.process.commands import COMMANDS
 from libs.common.web.errors import AppError
 from services.standalone.gateway.fleet import Fleet
-from services.standalone.gateway.forward import Forwarder
+from services.standalone.gateway.forward import Forwarder, GatewayTimeout
 
+ANSWER_SECONDS = 15.0
+"""One service that does not answer must not keep what the others have told."""
 Told = Mapping[str, Any]
 Answer = Told | Response | AppError
 """What a service told; or what it refused, in its words; or why it does not answer."""
@@ -25,10 +27,13 @@ async def ask_all(fleet: Fleet, forwarder: Forwarder, request: Request) -> Mappi
 
 async def _ask(fleet: Fleet, forwarder: Forwarder, request: Request, service: str) -> Answer:
     try:
-        upstream = await forwarder.ask(request, fleet.apis(service))
+        async with asyncio.timeout(ANSWER_SECONDS):
+            upstream = await forwarder.ask(request, fleet.apis(service))
+            body = await upstream.aread()
     except AppError as error:
         return error
-    body = await upstream.aread()
+    except TimeoutError:
+        return GatewayTimeout(f"no answer within {ANSWER_SECONDS:g} s")
     if upstream.status_code != 200:
         kind = upstream.headers.get("content-type")
         return Response(body, upstream.status_code, media_type=kind)

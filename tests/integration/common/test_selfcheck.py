@@ -1,5 +1,8 @@
 """The start-up self-check, with each fault planted in a real catalog."""
 
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import asyncpg
@@ -7,7 +10,7 @@ import pytest
 
 from libs.common.db.ddl import api_role, worker_role
 from libs.common.db.errors import DatabaseUnavailable
-from libs.common.db.migrate import SERVICES
+from libs.common.db.migrate import SERVICES, migrate
 from libs.common.db.selfcheck import (
     SelfCheckFailed,
     check,
@@ -160,3 +163,19 @@ def test_releases_with_known_leaks_are_refused(version: Version, accepted: bool)
 
 def test_the_roles_checked_are_those_that_the_pools_take() -> None:
     assert (api_role("funnel"), worker_role("funnel")) == (ROLE, "headway_funnel_worker")
+
+
+async def _checked(url: str) -> None:
+    await check(url, None)
+
+
+@pytest.mark.parametrize("asks", [_checked, migrate])
+async def test_a_server_that_says_nothing_is_unavailable_within_seconds(
+    asks: Callable[[str], Awaitable[None]],
+) -> None:
+    """As a frozen one: the system takes connections, and nobody answers them."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"postgresql://x@127.0.0.1:{server.getsockname()[1]}/x"
+        async with asyncio.timeout(10):
+            with pytest.raises(DatabaseUnavailable, match=r"did not answer within \d s"):
+                await asks(url)
