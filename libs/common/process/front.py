@@ -28,6 +28,8 @@ class Front:
 
     def waits(self, why: str) -> None:
         """What the start waits for."""
+        if self._draining:
+            return
         self._why = f"is starting and waits: {why}"
 
     def open(self, app: ASGIApp) -> None:

@@ -24,6 +24,7 @@ from libs.common.web.factory import create_app
 from libs.common.web.serve import Port, listen, listening
 
 Build = Callable[[Resources], Service]
+LOG_SECONDS = 2.0
 
 
 async def run_process(name: str, command: str, build: Build, settings: CommonSettings) -> None:
@@ -57,13 +58,21 @@ class _Process:
 
     @asynccontextmanager
     async def _reached(self) -> AsyncIterator[None]:
-        """Once the database keeps tenants apart and the log answers."""
+        """Once the database keeps tenants apart and the log answers.
+
+        An API waits only a moment for the log: events are taken without it, and answers given.
+        """
         url, log = self.resources.database_url, self.resources.log
+        await until_there(lambda: check_roles(url, self.name), self.front.waits, self.stop)
+        reaching = asyncio.create_task(until_there(log.start, self.front.waits, self.stop))
         try:
-            await until_there(lambda: check_roles(url, self.name), self.front.waits, self.stop)
-            await until_there(log.start, self.front.waits, self.stop)
+            patience = LOG_SECONDS if self.command == API else None
+            if (await asyncio.wait({reaching}, timeout=patience))[0]:
+                reaching.result()
             yield
         finally:
+            reaching.cancel()
+            await asyncio.gather(reaching, return_exceptions=True)
             await log.stop()
 
     @asynccontextmanager

@@ -103,6 +103,21 @@ def test_it_waits_for_the_database_and_tells_why(world: World) -> None:
     asyncio.run(migrate(world.postgres.url()))
 
 
+def test_an_api_answers_without_the_log_and_a_worker_waits_for_it(world: World) -> None:
+    world.postgres.start()
+    asyncio.run(migrate(world.postgres.url()))
+    nobody = f"kafka://127.0.0.1:{free_port()}"
+    api = world.start("ingest", "api", HEADWAY_LOG_URL=nobody)
+    worker = world.start("ingest", "consumer", HEADWAY_LOG_URL=nobody)
+    told = api.until(ready)
+    assert told["warnings"]["ingest.log"]
+    waiting = worker.until(lambda status, body: "waits" in str(body.get("checks")))
+    assert "Kafka" in waiting["checks"]["process"]
+    for process in (api, worker):
+        code, errors = process.stop()
+        assert code == 0, errors
+
+
 def test_told_to_stop_while_it_waits_it_ends_well(world: World) -> None:
     process = world.start("ingest", "consumer")
     process.until(lambda status, body: "waits" in str(body.get("checks")))
