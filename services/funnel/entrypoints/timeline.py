@@ -34,10 +34,11 @@ async def list_timeline(
 ) -> Response:
     """What was said of the deal (`event`, `activity`), what it changed (`change`), and its alerts.
 
-    An `alert` stands where its violation began, as known at `known_at`, with its end if that lies
-    by then; its event is the one that started the clock. Pages show one state of knowledge: that of
-    the first page. They follow a place in the order of events, so that nothing comes twice,
-    whatever arrives late in between.
+    Alerts are shown to keys that may `alerts:read`, too; others get the rest. An `alert`
+    stands where its violation began, as known at `known_at`, with its end if that lies by then; its
+    event is the one that started the clock. Pages show one state of knowledge: that of the first
+    page. They follow a place in the order of events, so that nothing comes twice, whatever arrives
+    late in between.
     """
     funnel, tenant, cursors = funnel_of(request), principal.tenant_id, request.app.state.cursors
     fingerprint, now = f"timeline {deal_id} {at}", funnel.clock.now()
@@ -45,6 +46,7 @@ async def list_timeline(
     async with funnel.database.for_tenant(tenant, snapshot=True) as tx:
         asked = asked.settled((await time_of(tx, now)).shown_to)
         moments, alerts = await past.timeline_of(tx, tenant, deal_id, asked)
+    alerts = alerts if principal.may("alerts:read") else []
     if not moments:
         raise NotFound("no such deal")
     shown, more = _page(items(moments, alerts), after, limit)

@@ -116,3 +116,16 @@ async def test_nobody_sees_anothers_alerts(running: Sites) -> None:
     await mine.settled()
     assert len(await alerts(mine)) == 1
     assert await alerts(other) == []
+
+
+@pytest.mark.parametrize(("scopes", "seen"), [(["deals:read"], 0),
+                                              (["deals:read", "alerts:read"], 1)])  # fmt: skip
+async def test_only_who_may_read_alerts_sees_them(
+    running: Sites, sandbox: Site, scopes: list[str], seen: int
+) -> None:
+    await sandbox.rule("stall", stalled(10))
+    await sandbox.say(created("D", 0))
+    await sandbox.clock(25)
+    reader = replace(sandbox, key=await running.key(sandbox.tenant, scopes))
+    assert len(await alerts(reader)) == seen
+    assert {item["kind"] for item in await timeline(reader)} >= {"event", "change"}
