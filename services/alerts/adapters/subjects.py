@@ -47,11 +47,12 @@ DUE = f"""SELECT s.tenant_id, s.subject_id FROM alerts.subjects s
         ORDER BY min(turn), min(due_at) LIMIT $2) d USING (tenant_id, kind, subject_id)
     WHERE NOT s.brought ORDER BY d.turn, d.due_at FOR UPDATE OF s SKIP LOCKED"""  # noqa: S608
 """Tenants take turns. The filter stands inside: held subjects must not fill what is looked at."""
-_OF_TENANT = """SELECT s.subject_id FROM alerts.subjects s
-    WHERE s.tenant_id = $1 AND s.kind = 'deal' AND (s.pending_at <= $2 OR EXISTS (
-        SELECT FROM alerts.timers t WHERE t.tenant_id = s.tenant_id AND t.kind = s.kind
-            AND t.subject_id = s.subject_id AND t.due_at <= $3))
-    ORDER BY s.subject_id LIMIT $4 FOR UPDATE OF s SKIP LOCKED"""
+_OF_TENANT = """SELECT s.subject_id FROM alerts.subjects s LEFT JOIN LATERAL (
+        SELECT min(t.due_at) AS due_at FROM alerts.timers t WHERE t.tenant_id = s.tenant_id
+            AND t.kind = s.kind AND t.subject_id = s.subject_id AND t.due_at <= $3) d ON true
+    WHERE s.tenant_id = $1 AND s.kind = 'deal' AND (s.pending_at <= $2 OR d.due_at IS NOT NULL)
+    ORDER BY d.due_at NULLS FIRST, s.subject_id LIMIT $4 FOR UPDATE OF s SKIP LOCKED"""
+"""What is new comes before what is due: it may be due earlier."""
 _BROUGHT = """SELECT subject_id, import_id FROM alerts.subjects
     WHERE tenant_id = $1 AND kind = 'deal' AND pending_at IS NOT NULL AND brought
     ORDER BY subject_id LIMIT $2 FOR UPDATE SKIP LOCKED"""

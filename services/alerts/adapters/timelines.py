@@ -30,13 +30,15 @@ StageNames = Mapping[tuple[str, str], str]
 
 
 async def facts_of(conn: Any, tenant_id: str, deals: Collection[str]) -> dict[str, Facts]:
-    """The facts of each deal that the funnel knows; the transaction is bound to the tenant."""
+    """The facts of each deal that the funnel knows, in the order of `deals`; the transaction is
+    bound to the tenant."""
     if not deals:
         return {}
     rows = await conn.fetch(READ, sorted(deals), tenant_id)
     listed = await conn.fetch(STAGE_NAMES, tenant_id)
     names = {(pipeline, stage): name for pipeline, stage, name in listed}
-    return {row[0]: _facts(row, names) for row in rows if row[1] is not None and row[2] is not None}
+    told = {row[0]: row for row in rows if row[1] is not None and row[2] is not None}
+    return {deal: _facts(told[deal], names) for deal in deals if deal in told}
 
 
 def _facts(row: Any, names: StageNames) -> Facts:
