@@ -203,7 +203,7 @@ OUTBOX_PUBLISHED = Counter(
 OUTBOX_REFUSED = Counter(
     "headway_outbox_refused_total", "Rows that the log refused for their size.", ["schema"]
 )
-STREAM_OPEN = Gauge("headway_streams_open", "Streams that clients have open.")
+STREAM_OPEN = OwnGauge("headway_streams_open", "Streams that clients have open.")
 STREAM_EVENTS = Counter(
     "headway_stream_events_total", "Events sent to clients, by topic as they name it.", ["topic"]
 )

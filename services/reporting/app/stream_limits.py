@@ -21,6 +21,7 @@ class Limits:
     def __init__(self, in_all: int, per_tenant: int) -> None:
         self._in_all, self.per_tenant = in_all, per_tenant
         self._open: Counter[str] = Counter()
+        metrics.STREAM_OPEN.set(0)
 
     @contextmanager
     def admitted(self, tenant_id: str) -> Iterator[None]:

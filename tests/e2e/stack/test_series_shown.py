@@ -29,6 +29,7 @@ SHOWN = {
     "headway_funnel_rebuilds_running": {"funnel-consumer"},
     "headway_alerts_timer_lateness_seconds": {"alerts-scheduler"},
     "headway_alerts_data_late": {"alerts-scheduler"},
+    "headway_streams_open": {"reporting-api"},
     "headway_clock_jump_seconds": {"alerts-scheduler"},
 }
 
