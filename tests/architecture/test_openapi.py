@@ -1,7 +1,9 @@
 """`docs/openapi/` holds what the code says, one document a service."""
 
 import copy
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,6 +32,23 @@ def test_every_operation_has_an_id_of_its_own_and_a_described_answer(wanted: Doc
     ids = [operation["operationId"] for _, operation in operations]
     assert len(set(ids)) == len(ids)
     assert [name for name, operation in operations if not operation.get("description")] == []
+
+
+def references(node: Any) -> Iterator[str]:
+    """Every `$ref` below."""
+    if isinstance(node, dict):
+        yield from (value for key, value in node.items() if key == "$ref")
+        for value in node.values():
+            yield from references(value)
+    elif isinstance(node, list):
+        for item in node:
+            yield from references(item)
+
+
+def test_every_reference_leads_to_a_schema_of_the_document(wanted: Documents) -> None:
+    for name, document in wanted.items():
+        schemas = {f"#/components/schemas/{key}" for key in document["components"]["schemas"]}
+        assert set(references(document)) <= schemas, name
 
 
 def test_an_import_tells_its_limits(wanted: Documents) -> None:

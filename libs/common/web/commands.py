@@ -1,5 +1,6 @@
 """Bodies of commands: bounded before they are decoded, then strict."""
 
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from fastapi import Request
@@ -56,4 +57,17 @@ def parsed_command(body: bytes, model: type[ModelT]) -> ModelT:
 def documented(model: type[BaseModel]) -> dict[str, Any]:
     """OpenAPI of a body that the framework does not read itself."""
     schema = model.model_json_schema()
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+    body = _inlined(schema, schema.pop("$defs", {}))
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": body}}}}
+
+
+def _inlined(node: Any, definitions: Mapping[str, Any]) -> Any:
+    """References replaced by what they name: inside a document they would lead nowhere."""
+    if isinstance(node, list):
+        return [_inlined(item, definitions) for item in node]
+    if not isinstance(node, dict):
+        return node
+    rest = {key: _inlined(value, definitions) for key, value in node.items() if key != "$ref"}
+    if "$ref" not in node:
+        return rest
+    return _inlined(definitions[node["$ref"].removeprefix("#/$defs/")], definitions) | rest
