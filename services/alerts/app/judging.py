@@ -44,6 +44,12 @@ class Judged:
         if held.judged_to is not None:
             self.timers.append(Timer(error.subject_id, error.rule_id, None, held.judged_to))
 
+    def tell(self, told: Sequence[_Record]) -> None:
+        """In order of their instants, over all subjects."""
+        for record, outgoing in sorted(told, key=lambda pair: pair[0].at):
+            self.told.append(record)
+            self.records += outgoing
+
     @property
     def alerts(self) -> list[Alert]:
         """The last state of each alert that changed."""
@@ -84,9 +90,10 @@ class Judge:
         rules = await store.rules(tenant_id)
         facts = await store.facts(tenant_id, subjects) if rules else {}
         rows = await store.rows(tenant_id, list(facts))
-        judged = Judged()
+        judged, told = Judged(), list[_Record]()
         for subject_id in facts:
-            self._subject(judged, rules, facts[subject_id], rows, Case(tenant_id, moment))
+            told += self._subject(judged, rules, facts[subject_id], rows, Case(tenant_id, moment))
+        judged.tell(told)
         faults.hit("alerts.before_write")
         await self._write(store, tenant_id, judged)
         await store.settle(tenant_id, subjects)
@@ -101,8 +108,8 @@ class Judge:
 
     def _subject(
         self, judged: Judged, rules: Sequence[StoredRule], facts: Facts, rows: Rows, case: Case
-    ) -> None:
-        """All rules over one subject; its records come in order of their instants."""
+    ) -> Sequence[_Record]:
+        """All rules over one subject: the records that follow."""
         told, life = list[_Record](), cache(lambda: timeline(facts, case.moment.now))
         for stored in rules:
             held = _held(rows, (facts.deal_id, stored.rule_id))
@@ -115,9 +122,7 @@ class Judge:
             judged.skipped += found.skipped
             if _rearmed(rows.timers.get((facts.deal_id, stored.rule_id)), found.timer):
                 judged.timers.append(found.timer)
-        for record, outgoing in sorted(told, key=lambda pair: pair[0].at):
-            judged.told.append(record)
-            judged.records += outgoing
+        return told
 
     def _found(self, stored: StoredRule, life: Timeline, held: Held, case: Case) -> _Found:
         """One rule over one subject, with the records as they will be published."""

@@ -28,3 +28,11 @@ async def test_alerts_come_in_order_of_due_time(
     await sandbox.clock(25)
     await sandbox.clock(60)
     assert await fired(sandbox) == [f"D-{n:02}" for n in reversed(range(20))]
+
+
+async def test_so_they_do_where_deals_and_clock_come_at_once(sandbox: Site) -> None:
+    """Nobody has looked at the deals before: they wait without timers."""
+    await sandbox.rule("stall", stalled(30))
+    await sandbox.say(*(created(f"D-{n:02}", 20 - n) for n in range(20)))
+    await sandbox.clock(60)
+    assert await fired(sandbox) == [f"D-{n:02}" for n in reversed(range(20))]
