@@ -85,10 +85,14 @@ async def known(tx: AsyncConnection, keys: Sequence[EventKey]) -> Mapping[EventK
 
 
 async def write(tx: AsyncConnection, appended: Sequence[Appended]) -> None:
-    """Remember what was accepted; in key order, so that two writers cannot lock crosswise."""
+    """Remember what was accepted; in key order, so that two writers cannot lock crosswise.
+
+    An event that comes twice is written once, as it came first: one statement takes no key twice.
+    """
     if not appended:
         return
-    ordered = sorted(appended, key=lambda entry: entry.candidate.key)
+    first = {entry.candidate.key: entry for entry in reversed(appended)}
+    ordered = [first[key] for key in sorted(first)]
     envelopes = [entry.candidate.envelope for entry in ordered]
     columns = _key_columns([entry.candidate.key for entry in ordered]) | {
         "hashes": [entry.candidate.body_hash for entry in ordered],

@@ -102,6 +102,9 @@ class Drainer:
                 await self._index.write(appended)
         except (IndexUnavailable, TimeoutError):
             metrics.INGEST_INDEX_FAILURES.inc(len(appended))
+        except Exception:  # noqa: BLE001  # told loudly; whatever ails the index, events go on
+            metrics.INGEST_INDEX_FAILURES.inc(len(appended))
+            _log.exception("spool_index_failed", events=len(appended))
 
 
 def _candidate(frame: _Frame) -> Candidate:

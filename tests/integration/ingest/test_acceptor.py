@@ -23,7 +23,7 @@ from services.ingest.app.spool import Spool
 from services.ingest.app.spools import Spools
 from services.ingest.app.unappended import Unappended
 from services.ingest.domain.examine import examine_structured
-from services.ingest.domain.model import Decision, Receipt
+from services.ingest.domain.model import Candidate, Decision, Receipt
 from services.ingest.settings import IngestSettings
 from tests.integration.ingest.fakes import START, ScriptedLog, stage_event
 
@@ -348,6 +348,33 @@ async def test_two_requests_with_one_id_at_once_are_both_answered(bench: Bench) 
     assert list(await asyncio.gather(*sending)) == [["accepted"], ["accepted"]]
     assert await bench.count("acceptance") == 1
     assert await bench.statuses(stage_event("1")) == ["duplicate"]
+
+
+async def test_an_event_that_was_spooled_twice_does_not_stop_the_spool(bench: Bench) -> None:
+    """As after a kill between the write and the answer: the sender says it again."""
+    receipt = Receipt(bench.tenant, START)
+    told = [examine_structured(stage_event(n), receipt) for n in ("1", "2", "1")]
+    bench.log.down = True
+    await bench.spool.put([event for event in told if isinstance(event, Candidate)])
+    bench.log.down = False
+    await bench.drained()
+    assert bench.log.ids == ["1", "2", "1"]
+    assert await bench.places() == {"1": 0, "2": 1}
+
+
+async def test_an_index_that_fails_in_its_own_way_does_not_stop_the_spool(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(SqlIndex, "write", broken)
+    await bench.spool.put(
+        [event for event in [examine_structured(stage_event("1"), Receipt(bench.tenant, START))]
+         if isinstance(event, Candidate)]
+    )  # fmt: skip
+    await bench.drained()
+    assert bench.log.ids == ["1"]
 
 
 async def test_the_index_gets_only_the_time_that_the_log_left(bench: Bench) -> None:
