@@ -36,10 +36,16 @@ log.segment.bytes=16777216
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that stays free while a broker is away: not one that the system hands out.
+
+    From those, somebody's outgoing connection may take it meanwhile, even a client's that looks
+    for the broker: it would be connected to itself.
+    """
+    while True:
+        port = 20_000 + secrets.randbelow(10_000)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
 
 
 def listens(port: int) -> bool:
@@ -90,12 +96,14 @@ class KafkaBroker:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if self._process is None or self._process.poll() is not None:
-                output = (self._folder / "broker.log").read_text(errors="replace")
-                raise KafkaMissing(f"the broker did not start: {output[-2000:]}")
+                raise KafkaMissing(f"the broker did not start: {self._said()}")
             if listens(self.port):
                 return
             time.sleep(0.05)
-        raise KafkaMissing(f"the broker did not answer within {seconds} s")
+        raise KafkaMissing(f"the broker did not answer within {seconds} s: {self._said()}")
+
+    def _said(self) -> str:
+        return (self._folder / "broker.log").read_text(errors="replace")[-2000:]
 
     def kill(self) -> None:
         """kill -9."""

@@ -49,7 +49,7 @@ class KafkaLog:
         self.session, self.instance = session, instance
         self._lookup: Any = None
         self._partitions: dict[str, int] = {}
-        self._starting = asyncio.Lock()
+        self._starting, self._leaving = asyncio.Lock(), set[asyncio.Task[None]]()
 
     async def start(self) -> None:
         await self._client()
@@ -58,8 +58,14 @@ class KafkaLog:
         await self._producer.stop()
         if self._lookup is not None:
             lookup, self._lookup = self._lookup, None
-            with suppress(KafkaError, OSError, TimeoutError):
-                await asyncio.wait_for(lookup.stop(), 5)
+            await _stop(lookup)
+        await asyncio.gather(*self._leaving, return_exceptions=True)
+
+    def _abandon(self, lookup: Any) -> None:
+        """Stop one that did not start, while nobody waits for it."""
+        leaving = asyncio.create_task(_stop(lookup))
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._leaving.discard)
 
     async def _client(self) -> Any:
         """A consumer of nothing, for questions about topics."""
@@ -73,9 +79,11 @@ class KafkaLog:
                 try:
                     await asyncio.wait_for(lookup.start(), 10)
                 except (KafkaError, OSError, TimeoutError) as error:
-                    with suppress(KafkaError, OSError, TimeoutError):
-                        await asyncio.wait_for(lookup.stop(), 5)
+                    self._abandon(lookup)
                     raise LogUnavailable(f"{type(error).__name__}: {error}") from error
+                except asyncio.CancelledError:
+                    self._abandon(lookup)  # who asked has a shorter deadline
+                    raise
                 self._lookup = lookup
         return self._lookup
 
@@ -137,6 +145,11 @@ class KafkaLog:
 
     def reader(self, topics: Sequence[str], group: str | None, member: str) -> KafkaReader:
         return KafkaReader(self, topics, group, member)
+
+
+async def _stop(lookup: Any) -> None:
+    with suppress(KafkaError, OSError, TimeoutError):
+        await asyncio.wait_for(lookup.stop(), 5)
 
 
 def _new(topic: TopicConfig, copies: int) -> Any:

@@ -17,7 +17,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from libs.common.eventlog.port import LogUnavailable, NewRecord, RecordTooLarge
 
 log = structlog.get_logger()
-STUCK = 10.0
+STUCK, STOPPING = 10.0, 5.0
 BULK = 20
 """From this many records on, batches are built by hand: one future per batch, not per record."""
 
@@ -92,9 +92,15 @@ class Producer:
 
 
 async def _stop(producer: Any) -> None:
-    """The client's own stop may hang while the broker is down: it is given up after a while."""
-    with suppress(KafkaError, OSError, TimeoutError):
-        await asyncio.wait_for(producer.stop(), 5)
+    """The client's own stop may hang while the broker is down: it is given up after a while, and
+    its tasks and connections are ended one by one, or each outage would leave some."""
+    try:
+        await asyncio.wait_for(producer.stop(), STOPPING)
+    except (KafkaError, OSError, TimeoutError):
+        for part in (producer._sender, producer.client):
+            with suppress(KafkaError, OSError, TimeoutError):
+                await asyncio.wait_for(part.close(), STOPPING)
+        producer._message_accumulator.fail_all(KafkaError("the producer was given up"))
 
 
 async def _send_each(
