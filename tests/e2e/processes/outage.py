@@ -17,6 +17,8 @@ from tests.e2e.processes.traffic import PROMISED, Traffic
 
 EMPTY_WITHIN = 30.0
 """Seconds after its return in which the log has everything."""
+FRESH = {"starting", "database_unavailable"}
+"""Codes with which a process that has just started may refuse: it knows no credential yet."""
 Property = Callable[[str, object], None]
 
 

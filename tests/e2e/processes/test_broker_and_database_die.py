@@ -86,8 +86,8 @@ def test_the_broker_goes_away_and_comes_back(
     mend = hurt(world.broker)
     sending = run.send_the_rest_meanwhile()
     try:
-        waiting = until("events wait", lambda: run.ingest.metric("headway_spool_events"))
         sending.join(120)
+        waiting = until("events wait", lambda: run.ingest.metric("headway_spool_events"))
         assert _is_ready(run.ingest)
     finally:
         mend()

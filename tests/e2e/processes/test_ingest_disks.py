@@ -13,7 +13,7 @@ from libs.common.eventlog.kafka_jars import KafkaMissing
 from libs.common.testing.fixtures import give_up
 from tests.e2e.processes.conftest import World, scene_on
 from tests.e2e.processes.damage import fill, flip, tmpfs
-from tests.e2e.processes.outage import Outages
+from tests.e2e.processes.outage import FRESH, Outages
 from tests.e2e.processes.stack import Process, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.kafka, pytest.mark.postgres, pytest.mark.fault]
@@ -99,7 +99,7 @@ def test_one_byte_of_the_spool_turns(outages: Outages, restarted: bool) -> None:
         (flagged,) = set(re.findall(rb"S\d+-\d+-\d+", kept.read_bytes()))
         outage.traffic.given_up.add(flagged.decode())
         outage.findings |= {"damaged": 1, "bytes kept": kept.stat().st_size}
-    assert {code for code, _ in outage.traffic.refused} <= {"starting"}
+    assert {code for code, _ in outage.traffic.refused} <= FRESH
 
 
 def _segment(folder: Path) -> Path:
