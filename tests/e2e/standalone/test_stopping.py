@@ -15,9 +15,12 @@ TERM, INT, HUP = signal.SIGTERM, signal.SIGINT, signal.SIGHUP
 
 @pytest.fixture
 def headway(tmp_path: Path) -> Iterator[Headway]:
+    """SIGHUP has its default effect, also where these tests run under nohup."""
+    inherited = signal.signal(HUP, signal.SIG_DFL)
     process = Headway(tmp_path / "data", ("--no-demo",))
     yield process
     process.clean_up()
+    signal.signal(HUP, inherited)
 
 
 @pytest.mark.parametrize("told", [(HUP,), (TERM, INT), (INT, TERM), (HUP, TERM, INT)])
