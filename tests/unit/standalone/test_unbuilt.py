@@ -42,7 +42,7 @@ async def test_alerts_paths_are_known_and_ask_for_a_key(
         ("PUT", "/v1/events", "GET, POST"),
         ("DELETE", "/v1/deals", "GET"),
         ("POST", "/v1/deals/x", "GET"),
-        ("DELETE", "/v1/pipelines/x", "GET, PUT"),
+        ("POST", "/v1/pipelines/x", "DELETE, GET, PUT"),
     ],
 )
 async def test_405_names_the_methods_of_the_path(
