@@ -49,10 +49,11 @@ async def test_a_merge_learned_late_between_pages_is_no_error(funnel: Served) ->
     """It sends the older items elsewhere, so that the next page has none."""
     tenant, path = await funnel.tenant(), "/v1/deals/s/timeline"
     merge = said(5, "deal.merged", "s", merged_deal_ids=["m"])
-    await funnel.say(tenant, said(0, "deal.created", "m"), merge)
+    named = said(6, "deal.updated", "s", changes={"name": "S"})
+    await funnel.say(tenant, said(0, "deal.created", "m"), merge, named)
     await funnel.caught_up(tenant)
     whole = (await funnel.get(tenant, path))["items"]
-    newest = sum(item["event_id"] == merge.id for item in whole)
+    newest = sum(item["event_id"] in (merge.id, named.id) for item in whole)
     first = await funnel.get(tenant, path, limit=newest)
     await funnel.say(tenant, said(3, "deal.merged", "x", merged_deal_ids=["m"]))
     await funnel.caught_up(tenant)
