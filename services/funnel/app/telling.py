@@ -60,11 +60,8 @@ def _tell(
     item: News,
     corrected_from: datetime | None,
 ) -> None:
-    """A record for the deal that the event is about, and one for each other that it changed; a
-    merge without effect is about none."""
-    event = item.event
-    without = is_context(event) or (event.source, event.id) in fold.void
-    target = None if without else fold.target(event)
+    """A record for the deal that the event is about, and one for each other that it changed."""
+    target = None if is_context(item.event) else fold.target(item.event)
     for deal_id, state in fold.states().items():
         publisher = publishers[deal_id]
         if deal_id == target or publisher.told != state:

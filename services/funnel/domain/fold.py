@@ -65,8 +65,6 @@ class GroupFold:
         self.head: Order | None = None
         self.known_at = EARLIEST
         self.rewound = False
-        self.void: set[tuple[str, str]] = set()
-        """Source and id of merges that had no effect: conflicts, of which no deal tells."""
         self._named: Mapping[str, str] = first_pipelines(e for e in known if not is_context(e))
         self._pipelines = pipelines
         self._currency = currency
@@ -110,15 +108,10 @@ class GroupFold:
 
     def _apply(self, event: FoldEvent) -> None:
         target = self._router.target(event.subject, event.occurred_at)
-        ended: list[str] = []
-        if isinstance(event.data, ev.DealMerged):
-            ended = self._ended(target, event, event.data.merged_deal_ids)
-            if not ended:
-                self.void.add((event.source, event.id))
-                return
         deal = self._deal(target)
         deal.apply(event)
-        self._merge(deal, event, ended)
+        if isinstance(event.data, ev.DealMerged):
+            self._merge(deal, event, event.data.merged_deal_ids)
         if isinstance(event.data, ev.ActivityData):
             self._share(target, event, event.data)
         if isinstance(event.data, ev.DealDeleted | ev.DealRestored | ev.DealMerged):
@@ -126,17 +119,13 @@ class GroupFold:
         if not isinstance(event.data, ev.ActivityData) or not self.tracks[target].starts:
             self._record(deal, event.occurred_at)
 
-    def _ended(self, survivor: str, event: FoldEvent, merged_ids: Sequence[str]) -> list[str]:
-        """Those that the merge ends; none if it contradicts earlier ones altogether."""
-        at, merge = event.occurred_at, self._router.merge
-        return [merged_id for merged_id in merged_ids if merge(survivor, merged_id, at)]
-
-    def _merge(self, survivor: DealFold, event: FoldEvent, ended: Sequence[str]) -> None:
-        for merged_id in ended:
-            merged = self._deal(merged_id)
-            merged.end_by_merge(survivor.deal_id, event)
-            survivor.absorb(merged)
-            self._record(merged, event.occurred_at)
+    def _merge(self, survivor: DealFold, event: FoldEvent, merged_ids: Sequence[str]) -> None:
+        for merged_id in merged_ids:
+            if self._router.merge(survivor.deal_id, merged_id, event.occurred_at):
+                merged = self._deal(merged_id)
+                merged.end_by_merge(survivor.deal_id, event)
+                survivor.absorb(merged)
+                self._record(merged, event.occurred_at)
 
     def _share(self, target: str, event: FoldEvent, data: ev.ActivityData) -> None:
         """An activity of the very instant of the merge still counts for the survivors."""

@@ -146,10 +146,6 @@ class World:
             )
             return
         target = self._target(event)
-        named = event.data.get("merged_deal_ids", ())
-        ended = [merged for merged in named if self._end(merged, target, event.at)]
-        if named and not ended:
-            return
         deal = self._deal(target)
         deal.first_seen = event.at if deal.first_seen is None else deal.first_seen
         self._apply(deal, event)
@@ -157,8 +153,9 @@ class World:
             self.done.append(target)
         if deal.frozen is not None and not event.type.startswith("activity."):
             deal.frozen = dict(self.subjects)
-        for merged in ended:
-            self._bury(self._deal(merged), target, event.at)
+        for merged in event.data.get("merged_deal_ids", ()):
+            if self._end(merged, target, event.at):
+                self._bury(self._deal(merged), target, event.at)
 
     def _bury(self, deal: Deal, into: str, at: float) -> None:
         deal.first_seen = at if deal.first_seen is None else deal.first_seen

@@ -85,18 +85,6 @@ def test_a_merge_that_would_close_a_cycle_has_no_effect() -> None:
     assert conflicting_merges([merge(0, "a", "a")]) != []
 
 
-def test_a_merge_without_effect_changes_nothing_of_any_deal() -> None:
-    events = [stage(0, "lead", "a"), stage(0, "lead", "b"), merge(1, "b", "a")]
-    before = project(events, defined(), h(9))
-    void = [merge(2, "a", "b"), merge(3, "b", "b"), merge(4, "b", "a"), merge(5, "c", "c")]
-    assert conflicting_merges([*events, *void]) == void
-    after = project([*events, *void], defined(), h(9))
-    assert {d: (p.state, p.visits, p.spans) for d, p in after.items()} == {
-        d: (p.state, p.visits, p.spans) for d, p in before.items()
-    }
-    assert project(void[-1:], defined(), h(9)) == {}
-
-
 def test_a_merge_known_later_leaves_what_was_known_before() -> None:
     events = [
         stage(0, "lead", "a"),
