@@ -105,7 +105,7 @@ class Installation:
         """Wait until it is imported and folded; each row was counted once, as what it is."""
         with self.client(self.key) as http:
             until("the import is done", lambda: self.state()["state"] != "running", seconds)
-            until("all is folded", lambda: http.get("/v1/projection").json()["caught_up"], 120)
+            until("all is folded", lambda: http.get("/v1/projection").json().get("caught_up"), 120)
             answer = http.get("/v1/funnel/conversion", params=AT)
         assert answer.status_code == 200, answer.text
         state = self.state()

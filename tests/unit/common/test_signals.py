@@ -12,7 +12,8 @@ from libs.common.runtime import STOPPING, stop_on_signals
 
 @pytest.fixture(autouse=True)
 def as_before() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in STOPPING}
+    """Each has its default effect at first, also where these tests run under nohup."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in STOPPING}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
