@@ -35,8 +35,7 @@ class Folder:
     def _named(self) -> str:
         path = self.path / "name"
         if not path.exists():
-            path.write_text(secret(12))
-            _sync_folder(self.path)
+            _replace_durably(path, secret(12).encode())
         return path.read_text()
 
     @property
@@ -77,22 +76,24 @@ class Folder:
         folder.mkdir(mode=_PRIVATE, exist_ok=True)
         if (folder / name).exists():
             return False
-        _write_durably(folder / f"{name}.new", content)
-        (folder / f"{name}.new").replace(folder / name)
-        _sync_folder(folder)
+        _replace_durably(folder / name, content)
         return True
 
     def close(self) -> None:
         os.close(self._lock)
 
 
-def _write_durably(path: Path, content: bytes) -> None:
-    path.unlink(missing_ok=True)
-    path.touch(mode=0o600)
-    with path.open("wb") as file:
+def _replace_durably(path: Path, content: bytes) -> None:
+    """Whole and durable, or as it was."""
+    written = path.with_name(f"{path.name}.new")
+    written.unlink(missing_ok=True)
+    written.touch(mode=0o600)
+    with written.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+    written.replace(path)
+    _sync_folder(path.parent)
 
 
 def _sync_folder(path: Path) -> None:
