@@ -12,7 +12,7 @@ from libs.common.db.database import driver
 from libs.common.web.auth import Principal, require
 from libs.common.web.commands_once import command_once, documented_once
 from libs.common.web.errors import Conflict, NotFound
-from libs.common.web.pages import Limit
+from libs.common.web.pages import Limit, Turn
 from libs.common.web.params import Many, One, choice, parsed, text
 from libs.common.web.query import instant
 from services.alerts.adapters import alert_reads, alert_rows, clocks
@@ -70,15 +70,11 @@ async def list_alerts(
     cursor: Annotated[str | None, Query(max_length=2_000)] = None,
 ) -> Response:
     """Alerts that fit the filters, by the instant at which they began, newest first."""
-    cursors, tenant = request.app.state.cursors, principal.tenant_id
-    name = f"alerts {asked}"
-    before = _opened(cursors.open(cursor, name)) if cursor else None
+    tenant, turn = principal.tenant_id, Turn.of(request, f"alerts {asked}", limit, cursor)
+    before = _opened(turn.after) if turn.after else None
     async with alerts_of(request).database.for_tenant(tenant, snapshot=True) as tx:
-        found = await alert_reads.page(await driver(tx), tenant, asked, before, limit + 1)
-    more = len(found) > limit
-    following = cursors.seal(_place(found[limit - 1]), name) if more else None
-    items = [shown(alert) for alert in found[:limit]]
-    return json_answer({"items": items, "next_cursor": following, "has_more": more})
+        found = await alert_reads.page(await driver(tx), tenant, asked, before, turn.fetch)
+    return json_answer(turn.page(found, _place, shown))
 
 
 def _place(alert: Alert) -> list[str]:
@@ -120,7 +116,7 @@ async def acknowledge(request: Request, principal: Writer, alert_id: str) -> Res
             raise NotFound("no such alert")
         _refuse_ended(held)
         lease = wanted.until(time.now)
-        told = acknowledged(held, f"key:{tenant.key_id}", time.now, lease)
+        told = acknowledged(held, tenant.actor, time.now, lease)
         moment = Moment(time.now, time.now, state.clock.now(), time.sandbox)
         await alert_rows.write(conn, tenant.tenant_id, [told.alert], moment.recorded)
         await outbox.put(tx, "alerts", record_rows(tenant.tenant_id, [told], moment))

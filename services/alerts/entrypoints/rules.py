@@ -11,7 +11,7 @@ from libs.common.web.auth import Principal, require
 from libs.common.web.commands import command, documented
 from libs.common.web.errors import ErrorItem, Invalid, NotFound, NotSupportedYet
 from libs.common.web.etags import check_if_match, strong_etag
-from libs.common.web.pages import Limit
+from libs.common.web.pages import BEYOND_VERSIONS, Limit, Turn
 from services.alerts.adapters import chores, clocks, rules
 from services.alerts.app.compiling import Compiler, StoredRule
 from services.alerts.app.definition import RuleDefinition, unbuilt
@@ -49,7 +49,7 @@ async def put_rule(request: Request, principal: Writer, rule_id: RuleId) -> Resp
             if there is None:
                 await _refuse_too_many(tx, state, principal.tenant_id)
             now = await _now(tx, principal.tenant_id)
-            by = f"key:{principal.key_id}"
+            by = principal.actor
             new = next_version(held, key, definition, now, state.clock.now(), by)
             await _publish(tx, state, there, new)
         return await _answer(tx, key, 200 if there else 201)
@@ -60,14 +60,11 @@ async def list_rules(
     request: Request, principal: Reader, limit: Limit = 50, cursor: str | None = None
 ) -> Response:
     """Every rule, by id."""
-    cursors, tenant = request.app.state.cursors, principal.tenant_id
-    after = "" if cursor is None else str(cursors.open(cursor, "rules")[0])
+    tenant, turn = principal.tenant_id, Turn.of(request, "rules", limit, cursor)
+    (after,) = turn.after or [""]
     async with alerts_of(request).database.for_tenant(tenant, snapshot=True) as tx:
-        found = await rules.page(await driver(tx), tenant, after, limit + 1)
-    more = len(found) > limit
-    following = cursors.seal([found[limit - 1].rule_id], "rules") if more else None
-    items = [shown_version(rule) for rule in found[:limit]]
-    return json_answer({"items": items, "next_cursor": following, "has_more": more})
+        found = await rules.page(await driver(tx), tenant, after, turn.fetch)
+    return json_answer(turn.page(found, lambda rule: [rule.rule_id], shown_version))
 
 
 @router.get("/v1/rules/{rule_id}", response_model=Rule)
@@ -87,17 +84,13 @@ async def list_versions(
     cursor: str | None = None,
 ) -> Response:
     """Every version, newest first; that of a deletion included."""
-    cursors, name = request.app.state.cursors, f"rule {rule_id}"
-    before = 2**31 - 1 if cursor is None else int(cursors.open(cursor, name)[0])
-    tenant = principal.tenant_id
+    tenant, turn = principal.tenant_id, Turn.of(request, f"rule {rule_id}", limit, cursor)
+    (before,) = turn.after or [BEYOND_VERSIONS]
     async with alerts_of(request).database.for_tenant(tenant, snapshot=True) as tx:
-        found = await rules.versions(await driver(tx), tenant, rule_id, before, limit + 1)
-    if not found and cursor is None:
+        found = await rules.versions(await driver(tx), tenant, rule_id, before, turn.fetch)
+    if not found and turn.after is None:
         raise NotFound("no such rule")
-    more = len(found) > limit
-    following = cursors.seal([found[limit - 1].version], name) if more else None
-    items = [shown_version(rule) for rule in found[:limit]]
-    return json_answer({"items": items, "next_cursor": following, "has_more": more})
+    return json_answer(turn.page(found, lambda rule: [rule.version], shown_version))
 
 
 @router.delete("/v1/rules/{rule_id}", status_code=204)
@@ -109,7 +102,7 @@ async def delete_rule(request: Request, principal: Writer, rule_id: RuleId) -> R
         if held is None or held.mode == "deleted":
             raise NotFound("no such rule")
         now = await _now(tx, principal.tenant_id)
-        by = f"key:{principal.key_id}"
+        by = principal.actor
         await _publish(tx, state, held, deleted(held, now, state.clock.now(), by))
     return Response(status_code=204)
 

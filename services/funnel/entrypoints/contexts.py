@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common.measures.scope import Instants as Scope
 from libs.common.web.errors import NotFound
-from libs.common.web.pages import Limit
+from libs.common.web.pages import Limit, Turn
 from services.funnel.adapters import context_reads
 from services.funnel.adapters.context_reads import Entity
 from services.funnel.adapters.tenants import time_of
@@ -36,15 +36,13 @@ def _list(kind: str) -> Endpoint:
         request: Request, principal: Reader, at: Instants, limit: Limit = 50, cursor: Cursor = None
     ) -> Response:
         funnel, tenant = funnel_of(request), principal.tenant_id
-        cursors, fingerprint = request.app.state.cursors, f"{kind} {at}"
-        after = str(cursors.open(cursor, fingerprint)[0]) if cursor else ""
+        turn = Turn.of(request, f"{kind} {at}", limit, cursor)
+        (after,) = turn.after or [""]
         async with funnel.database.for_tenant(tenant, snapshot=True) as tx:
             scope = await _scope(request, tx, at)
-            found = await context_reads.page(tx, tenant, kind, scope, after, limit + 1)
-        more = len(found) > limit
-        following = cursors.seal([found[limit - 1].id], fingerprint) if more else None
-        items = [_shown(kind, entity) for entity in found[:limit]]
-        return json_answer({"items": items, "next_cursor": following, "has_more": more})
+            found = await context_reads.page(tx, tenant, kind, scope, after, turn.fetch)
+        page = turn.page(found, lambda entity: [entity.id], lambda entity: _shown(kind, entity))
+        return json_answer(page)
 
     entities.__doc__ = f"Every {kind} that is there as of the two instants, by id."
     return entities

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from libs.common.web.auth import Principal, require
 from libs.common.web.errors import NotFound
-from libs.common.web.pages import Limit
+from libs.common.web.pages import Limit, Turn
 from libs.common.web.slashes import SlashRoute
 from services.funnel.adapters import deal_reads, past
 from services.funnel.adapters.deal_pages import deals_of
@@ -51,16 +51,16 @@ async def list_deals(
     `last_activity_at`; at most three, `-` for descending. Deals without a value come last.
     """
     funnel, tenant = funnel_of(request), principal.tenant_id
-    cursors, fingerprint = request.app.state.cursors, _fingerprint(request)
-    after = cursors.open(cursor, fingerprint) if cursor else None
+    turn = Turn.of(request, _fingerprint(request), limit, cursor)
     async with funnel.database.for_tenant(tenant, snapshot=True) as tx:
         settled = asked.settled(await time_of(tx, funnel.clock.now()))
-        found = await deals_of(tx, tenant, settled, after, limit + 1)
+        found = await deals_of(tx, tenant, settled, turn.after, turn.fetch)
         catalogue = await load_catalogue(tx, tenant)
-    more = len(found) > limit
-    items = [shown(deal.state, deal.version, catalogue) for deal in found[:limit]]
-    following = cursors.seal(found[limit - 1].key, fingerprint) if more else None
-    return json_answer({"items": items, "next_cursor": following, "has_more": more})
+    return json_answer(
+        turn.page(
+            found, lambda deal: deal.key, lambda deal: shown(deal.state, deal.version, catalogue)
+        )
+    )
 
 
 @router.get("/v1/deals/{deal_id:path}", response_model=Deal)

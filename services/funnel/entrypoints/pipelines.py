@@ -1,5 +1,6 @@
 """`/v1/pipelines`: versions that are published, stages that were discovered."""
 
+import math
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request, Response
@@ -8,7 +9,7 @@ from libs.common.web.auth import Principal, require
 from libs.common.web.commands import command, documented
 from libs.common.web.errors import NotFound, NotSupportedYet
 from libs.common.web.etags import check_if_match
-from libs.common.web.pages import Limit
+from libs.common.web.pages import Limit, Turn
 from libs.common.web.slashes import SlashRoute
 from services.funnel.adapters import pipelines
 from services.funnel.app.pipelines import Pipeline
@@ -45,7 +46,7 @@ async def put_pipeline(
 ) -> Response:
     """Publish a version. A change of stages or classes folds the pipeline's deals anew."""
     draft, funnel = (await command(request, PutPipeline)).draft(), funnel_of(request)
-    tenant, actor = principal.tenant_id, f"key:{principal.key_id}"
+    tenant, actor = principal.tenant_id, principal.actor
     async with funnel.database.for_tenant(tenant) as tx:
         await pipelines.hold(tx, tenant)
         found = await pipelines.read(tx, tenant, [pipeline_id])
@@ -64,15 +65,13 @@ async def list_pipelines(
     request: Request, principal: Reader, limit: Limit = 50, cursor: str | None = None
 ) -> Response:
     """Every pipeline that was published or named by an event, by id."""
-    cursors, tenant = request.app.state.cursors, principal.tenant_id
-    after = "" if cursor is None else str(cursors.open(cursor, "pipelines")[0])
+    tenant, turn = principal.tenant_id, Turn.of(request, "pipelines", limit, cursor)
+    (after,) = turn.after or [""]
     async with funnel_of(request).database.for_tenant(tenant, snapshot=True) as tx:
-        ids = await pipelines.ids_after(tx, tenant, after, limit + 1)
-        found = await pipelines.read(tx, tenant, ids[:limit])
-    more = len(ids) > limit
-    following = cursors.seal([ids[limit - 1]], "pipelines") if more else None
-    items = [shown_pipeline(pipeline) for pipeline in found.values()]
-    return json_answer({"items": items, "next_cursor": following, "has_more": more})
+        ids = await pipelines.ids_after(tx, tenant, after, turn.fetch)
+        found = await pipelines.read(tx, tenant, ids)
+    page = turn.page(list(found.values()), lambda one: [one.id], shown_pipeline)
+    return json_answer(page)
 
 
 @router.get("/v1/pipelines/{pipeline_id:path}/versions", response_model=PipelineVersions)
@@ -84,14 +83,11 @@ async def list_pipeline_versions(
     cursor: str | None = None,
 ) -> Response:
     """Versions with their stages, newest first."""
-    cursors = request.app.state.cursors
+    turn = Turn.of(request, f"versions of pipeline {pipeline_id}", limit, cursor)
     pipeline = await _found(request, principal, pipeline_id)
-    before = None if cursor is None else cursors.open(cursor, "pipeline-versions")[0]
-    left = [v for v in reversed(pipeline.versions) if before is None or v.number < before]
-    shown, more = left[:limit], len(left) > limit
-    following = cursors.seal([shown[-1].number], "pipeline-versions") if more else None
-    items = [shown_version(version) for version in shown]
-    return json_answer({"items": items, "next_cursor": following, "has_more": more})
+    (before,) = turn.after or [math.inf]
+    left = [version for version in reversed(pipeline.versions) if version.number < before]
+    return json_answer(turn.page(left, lambda version: [version.number], shown_version))
 
 
 @router.delete("/v1/pipelines/{pipeline_id:path}", include_in_schema=False)
