@@ -37,6 +37,11 @@ HTTP_SECONDS = Histogram(
 HTTP_IN_FLIGHT = Gauge(
     "headway_http_requests_in_flight", "Requests being answered, open streams included."
 )
+LIMITED = Counter(
+    "headway_limited_total",
+    "Requests and deliveries over a limit, by limit, refused or taken all the same.",
+    ["limit", "outcome"],
+)
 INGEST_EVENTS = Counter(
     "headway_ingest_events_total",
     "Events judged at the door, by the way in, by type, and by what became of them.",
@@ -243,6 +248,12 @@ def show_imports() -> None:
     """From now on the counter of rows is there: an increase from nothing is not seen."""
     for outcome in IMPORT_OUTCOMES:
         INGEST_IMPORT_ROWS.labels(outcome)
+
+
+def show_limits(*limits: str) -> None:
+    """The same of limits that refuse."""
+    for limit in limits:
+        LIMITED.labels(limit, "refused")
 
 
 def show_webhooks(sources: Iterable[str], reasons: Sequence[str]) -> None:

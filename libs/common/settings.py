@@ -1,10 +1,11 @@
 """Settings: frozen values, read once at an entrypoint. Nothing below one reads the environment."""
 
+import ipaddress
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "HEADWAY_"
@@ -47,9 +48,23 @@ class CommonSettings(DatabaseSettings):
     """How long an API that was told to stop goes on answering, not ready, before it ends."""
     stop_seconds: float = Field(default=20, gt=0, le=300)
     """Within this a process that was told to stop has ended."""
+    rate_requests: int = Field(default=0, ge=0)
+    """Requests that a credential may send this process in a minute; 0 for any number."""
+    rate_failures: int = Field(default=30, ge=0)
+    """Refused credentials of one address, or of one key id, in a minute; 0 for any number."""
+    trusted_proxies: str = "127.0.0.1,::1"
+    """Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."""
     crash_point: str = ""
     """Tests of crashes only: the named point at which the process kills itself."""
     crash_report: Path = Path("crash-report")
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, told: str) -> str:
+        """A name or a typing error would trust nobody, without a word."""
+        for part in filter(None, (part.strip() for part in told.split(","))):
+            ipaddress.ip_network(part)
+        return told
 
     @classmethod
     def load(cls, names: Iterable[str], also: Iterable[str] = ()) -> Self:

@@ -12,6 +12,7 @@ from libs.common.runtime import Resources, Service, Worker
 from libs.common.web.auth import Authenticator
 from libs.common.web.cursors import Cursors
 from libs.common.web.factory import create_app
+from libs.common.web.limits import limits_of
 from services.alerts import bootstrap as alerts
 from services.funnel import bootstrap as funnel
 from services.ingest import bootstrap as ingest
@@ -53,6 +54,7 @@ async def composed(resources: Resources) -> AsyncIterator[Composition]:
             ),
             cursors=Cursors(resources.key_for("cursors")),
             clock=resources.clock,
+            limits=limits_of(resources.settings, resources.clock),
         )
         yield Composition(app, services)
     finally:

@@ -9,6 +9,7 @@ import structlog
 
 from libs.common.runtime import run_workers
 from libs.common.settings import CommonSettings
+from libs.common.web.proxies import behind
 from libs.common.web.serve import serve
 from services.standalone.composition import Composition
 
@@ -44,8 +45,9 @@ async def _started(
     composition: Composition, settings: CommonSettings, halt: asyncio.Event
 ) -> tuple[asyncio.Task[None], int]:
     port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    app = behind(settings.trusted_proxies, composition.app)
     server = asyncio.create_task(
-        serve(composition.app, settings.host, settings.port, halt, ready=port.set_result),
+        serve(app, settings.host, settings.port, halt, ready=port.set_result),
         name="server",
     )
     both: set[asyncio.Future[Any]] = {server, port}

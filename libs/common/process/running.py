@@ -21,6 +21,8 @@ from libs.common.settings import CommonSettings
 from libs.common.web.auth import Authenticator
 from libs.common.web.cursors import Cursors
 from libs.common.web.factory import create_app
+from libs.common.web.limits import limits_of
+from libs.common.web.proxies import behind
 from libs.common.web.serve import Port, listen, listening
 
 Build = Callable[[Resources], Service]
@@ -32,7 +34,8 @@ async def run_process(name: str, command: str, build: Build, settings: CommonSet
     process = _Process(name, command, build, unopened(settings))
     stop_in_time(process.stop, settings.stop_seconds)
     address = listen(settings.host, settings.port)
-    async with listening(process.front, address, process.stop) as port:
+    front = behind(settings.trusted_proxies, process.front)
+    async with listening(front, address, process.stop) as port:
         try:
             await process.live(port)
         except StoppedMeanwhile:
@@ -92,6 +95,7 @@ class _Process:
             cursors=Cursors(resources.key_for("cursors")),
             clock=resources.clock,
             title=f"Headway {self.name}",
+            limits=limits_of(resources.settings, resources.clock),
         )
         try:
             async with app.router.lifespan_context(app):

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from libs.common import metrics
 from libs.common.clock import Clock
 from libs.common.ids import uuid7
-from libs.common.web import problems
+from libs.common.web import problems, quota_headers
 
 _TRACE = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -37,7 +37,7 @@ class RequestContext:
         request_id, trace_id = self._ids(headers)
         scope.setdefault("state", {}).update(request_id=request_id, trace_id=trace_id)
         structlog.contextvars.bind_contextvars(request_id=request_id, trace_id=trace_id)
-        measured = _Measured(send, request_id, headers.get("traceparent"))
+        measured = _Measured(scope, send, request_id, headers.get("traceparent"))
         started = perf_counter()
         try:
             with metrics.HTTP_IN_FLIGHT.track_inprogress():
@@ -59,9 +59,10 @@ class RequestContext:
 
 
 class _Measured:
-    """Adds the headers of identity to the answer and remembers its status."""
+    """Adds the headers of identity and of limits to the answer and remembers its status."""
 
-    def __init__(self, send: Send, request_id: str, traceparent: str | None) -> None:
+    def __init__(self, scope: Scope, send: Send, request_id: str, traceparent: str | None) -> None:
+        self._scope = scope
         self._send, self._request_id, self._traceparent = send, request_id, traceparent
         self.status = 500
         self.started = False
@@ -74,6 +75,8 @@ class _Measured:
             headers["X-Content-Type-Options"] = "nosniff"
             if self._traceparent and _TRACE.fullmatch(self._traceparent):
                 headers["traceparent"] = self._traceparent
+            for name, value in quota_headers.told(self._scope):
+                headers.append(name, value)
         await self._send(message)
 
 

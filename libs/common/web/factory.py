@@ -17,6 +17,7 @@ from libs.common.web.auth import Authenticator
 from libs.common.web.context import RequestContext
 from libs.common.web.cursors import Cursors
 from libs.common.web.health import health_router
+from libs.common.web.limits import Limits, no_limits
 from libs.common.web.problem_schema import with_problems
 from libs.common.web.strict import refuse_unknown_parameters
 
@@ -30,6 +31,7 @@ def create_app(
     cursors: Cursors,
     clock: Clock,
     title: str = PRODUCT,
+    limits: Limits | None = None,
 ) -> FastAPI:
     """One application for any number of services; it starts and stops them, but runs no worker."""
 
@@ -48,7 +50,7 @@ def create_app(
         separate_input_output_schemas=False,
     )
     app.state.authenticator, app.state.cursors = authenticator, cursors
-    app.state.clock = clock
+    app.state.clock, app.state.limits = clock, limits or no_limits(clock)
     for service in services:
         setattr(app.state, service.name, service.state)
         for router in service.routers:

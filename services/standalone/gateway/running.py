@@ -11,6 +11,7 @@ from libs.common.clock import SystemClock
 from libs.common.process.front import Front
 from libs.common.process.stopping import stop_in_time
 from libs.common.settings import CommonSettings
+from libs.common.web.proxies import behind
 from libs.common.web.serve import listen, listening
 from services.standalone.gateway.app import gateway_app
 from services.standalone.gateway.fleet import Fleet, fleet_of
@@ -25,7 +26,8 @@ async def run_gateway(settings: CommonSettings, own: GatewaySettings) -> None:
     """Serve until told to stop; raises `ConfigurationError` and `PortTaken`."""
     fleet, stop, front = fleet_of(own.processes), asyncio.Event(), Front()
     stop_in_time(stop, settings.stop_seconds)
-    async with listening(front, _address(settings, own), stop) as port, _forwarding(fleet, front):
+    served, address = behind(settings.trusted_proxies, front), _address(settings, own)
+    async with listening(served, address, stop) as port, _forwarding(fleet, front):
         await stop.wait()
         front.drain()
         await asyncio.sleep(settings.drain_seconds)
