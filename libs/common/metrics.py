@@ -37,10 +37,21 @@ HTTP_SECONDS = Histogram(
 HTTP_IN_FLIGHT = Gauge(
     "headway_http_requests_in_flight", "Requests being answered, open streams included."
 )
+HTTP_REFUSED = Counter(
+    "headway_http_refused_total",
+    "Connections that the server ended itself, before anything was asked of a service.",
+    ["reason"],
+)
 LIMITED = Counter(
     "headway_limited_total",
     "Requests and deliveries over a limit, by limit, refused or taken all the same.",
     ["limit", "outcome"],
+)
+OIDC_FETCHES = Counter(
+    "headway_oidc_fetches_total", "Attempts to fetch the trusted issuer's keys.", ["outcome"]
+)
+TOKENS_REFUSED = Counter(
+    "headway_tokens_refused_total", "Tokens that were answered 401, by reason.", ["reason"]
 )
 INGEST_EVENTS = Counter(
     "headway_ingest_events_total",
@@ -51,6 +62,11 @@ INGEST_SIGNATURE_FAILURES = Counter(
     "headway_ingest_signature_failures_total",
     "Deliveries refused because they prove no origin, by kind of connection and by reason.",
     ["source", "reason"],
+)
+INGEST_PROVEN = Counter(
+    "headway_ingest_deliveries_proven_total",
+    "Deliveries of proven origin, by kind of connection and by whether its newest secret did it.",
+    ["source", "secret"],
 )
 INGEST_CONNECTIONS_SILENT = OwnGauge(
     "headway_ingest_connections_silent",
@@ -254,6 +270,14 @@ def show_limits(*limits: str) -> None:
     """The same of limits that refuse."""
     for limit in limits:
         LIMITED.labels(limit, "refused")
+
+
+def show_oidc(reasons: Sequence[str]) -> None:
+    """The same of the trusted issuer's keys and tokens."""
+    for outcome in ("fetched", "failed"):
+        OIDC_FETCHES.labels(outcome)
+    for reason in reasons:
+        TOKENS_REFUSED.labels(reason)
 
 
 def show_webhooks(sources: Iterable[str], reasons: Sequence[str]) -> None:

@@ -4,16 +4,20 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Callable, Generator
+from functools import partial
 from typing import Any, Literal
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from libs.common.web import loop_lag
+from libs.common.web.door import Bounds, Door
+from libs.common.web.protocol import GuardedProtocol
 from libs.common.web.stopping import telling
 
 GRACE = 10
 """Seconds that open requests have to finish."""
+BOUNDS = Bounds()
 
 
 class PortTaken(Exception):
@@ -34,12 +38,13 @@ async def serve(
     *,
     ready: Callable[[int], None] | None = None,
     lifespan: Literal["on", "off"] = "on",
+    bounds: Bounds = BOUNDS,
 ) -> None:
     """Serve until `stop`; `ready` is told the port once requests are taken.
 
     Signals stay the caller's. Raises `PortTaken`; what fails at start is raised as it is.
     """
-    await serve_on(listen(host, port), app, stop, ready=ready, lifespan=lifespan)
+    await serve_on(listen(host, port), app, stop, ready=ready, lifespan=lifespan, bounds=bounds)
 
 
 async def serve_on(
@@ -49,9 +54,11 @@ async def serve_on(
     *,
     ready: Callable[[int], None] | None = None,
     lifespan: Literal["on", "off"] = "on",
+    bounds: Bounds = BOUNDS,
 ) -> None:
     """The same on a socket that listens already; it is closed at the end."""
-    server = _Server(_config(telling(app, stop), lifespan), listening.getsockname()[1], ready)
+    config = _config(telling(app, stop), lifespan, Door(bounds))
+    server = _Server(config, listening.getsockname()[1], ready)
     stopping = asyncio.create_task(_stop_with(server, stop))
     sampling = asyncio.create_task(loop_lag.sample(asyncio.get_running_loop().time))
     try:
@@ -76,14 +83,16 @@ class Port:
 
 
 @contextlib.asynccontextmanager
-async def listening(app: ASGIApp, at: socket.socket, stop: asyncio.Event) -> AsyncIterator[Port]:
+async def listening(
+    app: ASGIApp, at: socket.socket, stop: asyncio.Event, bounds: Bounds = BOUNDS
+) -> AsyncIterator[Port]:
     """`app` answers at a socket (of `listen`) inside this context, which closes it at the end.
 
     Should the server fail, `stop` is set. The application's lifespan is the caller's affair.
     """
     halt = asyncio.Event()
     bound: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    serving = serve_on(at, app, halt, ready=bound.set_result, lifespan="off")
+    serving = serve_on(at, app, halt, ready=bound.set_result, lifespan="off", bounds=bounds)
     server = asyncio.create_task(serving, name="server")
     both: set[asyncio.Future[Any]] = {server, bound}
     await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
@@ -97,9 +106,11 @@ async def listening(app: ASGIApp, at: socket.socket, stop: asyncio.Event) -> Asy
         await opened.close()
 
 
-def _config(app: ASGIApp, lifespan: Literal["on", "off"]) -> uvicorn.Config:
+def _config(app: ASGIApp, lifespan: Literal["on", "off"], door: Door) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        http=partial(GuardedProtocol, door=door),  # type: ignore[arg-type]
+        ws="none",
         log_config=None,
         access_log=False,
         lifespan=lifespan,
@@ -107,7 +118,6 @@ def _config(app: ASGIApp, lifespan: Literal["on", "off"]) -> uvicorn.Config:
         proxy_headers=False,
         timeout_graceful_shutdown=GRACE,
         timeout_keep_alive=30,
-        h11_max_incomplete_event_size=64 * 1024,
     )
 
 

@@ -15,7 +15,6 @@ from libs.common.web.auth import Principal, require
 from libs.common.web.commands import refuse_key
 from libs.common.web.cursors import Cursors
 from libs.common.web.errors import (
-    AppError,
     BadRequest,
     NotFound,
     TooLarge,
@@ -24,6 +23,8 @@ from libs.common.web.errors import (
 )
 from libs.common.web.pages import Limit
 from libs.common.web.query import refused
+from libs.common.web.refusals import RequestTimeout
+from libs.common.web.unhurried import unhurried
 from services.ingest.adapters import imports as sql
 from services.ingest.app.import_rows import Stored
 from services.ingest.app.imports import (
@@ -49,10 +50,6 @@ _SENT_AGAIN = (
 )
 
 
-class ReceiveTimeout(AppError):
-    status, code, title = 408, "request_timeout", "Request Timeout"
-
-
 @router.post("/v1/imports", status_code=202)
 async def start_import(
     request: Request,
@@ -69,6 +66,7 @@ async def start_import(
     media, encoding = _media(request, mapping), _encoding(request)
     ingest = ingest_of(request)
     by = await mapping_for(ingest, principal.tenant_id, media, mapping)
+    unhurried(request.scope)
     import_id = uuid7(ingest.clock)
     path, size = await _receive(request, ingest, import_id, encoding)
     await refuse_misfit(ingest, by, Stored(path, encoding, media))
@@ -81,7 +79,7 @@ async def start_import(
         encoding=encoding,
         path=path,
         size=size,
-        actor=f"key:{principal.key_id}",
+        actor=principal.actor,
         started_at=ingest.clock.now(),
         media=media,
         mapping=None if by is None else (by.mapping_id, by.version),
@@ -157,7 +155,7 @@ async def _receive(
     except FolderFull as error:
         raise Unavailable(str(error), code="imports_full", retry_after=_FULL_RETRY) from None
     except TimeoutError:
-        raise ReceiveTimeout("nothing came for too long") from None
+        raise RequestTimeout("nothing came for too long") from None
     except ClientDisconnect:
         raise BadRequest("the body ended early", code="incomplete_body") from None
 

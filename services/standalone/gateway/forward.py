@@ -9,6 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from libs.common.web.errors import AppError, NotFound, Unavailable
 from libs.common.web.problems import response
+from libs.common.web.unhurried import unhurried
 from services.standalone.gateway.answering import answer
 from services.standalone.gateway.fleet import Fleet, Process
 from services.standalone.gateway.headers import has_body, to_upstream
@@ -17,6 +18,8 @@ from services.standalone.gateway.segments import pattern_of, routed, service_of
 RETRY_AFTER = 2
 _SECONDS = {"connect": 2.0, "read": 120.0, "write": 60.0, "pool": 10.0}
 """`read` is from one piece of an answer to the next: streams have a heartbeat every 15 s."""
+_STREAMED = frozenset({"/v1/imports"})
+"""Bodies of any size; the process behind keeps watch over them."""
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _log = structlog.get_logger()
@@ -62,6 +65,8 @@ class Forwarder:
         if path is None or service is None:
             raise NotFound("there is nothing at this path")
         request.scope["route"] = Route(pattern_of(path))
+        if path in _STREAMED:
+            unhurried(request.scope)
         return await self.ask(request, self._fleet.apis(service))
 
     async def ask(self, request: Request, processes: Sequence[Process]) -> httpx.Response:
