@@ -4,11 +4,13 @@ import ipaddress
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "HEADWAY_"
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 CLIENT = frozenset({"HEADWAY_URL", "HEADWAY_API_KEY"})
 """What the command line reads besides the settings of a process."""
 OWNERS = ("INGEST", "FUNNEL", "ALERTS", "REPORTING", "STANDALONE", "DEMO", "GATEWAY", "TEST")
@@ -54,6 +56,12 @@ class CommonSettings(DatabaseSettings):
     """Refused credentials of one address, or of one key id, in a minute; 0 for any number."""
     trusted_proxies: str = "127.0.0.1,::1"
     """Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."""
+    oidc_issuer: str = ""
+    """Whose tokens are believed, exactly as they name it; empty for nobody's."""
+    oidc_audience: str = Field(default="", validate_default=True)
+    oidc_jwks_url: str = ""
+    """Where its keys are; empty asks its own configuration."""
+    oidc_tenant_claim: str = Field(default="headway_tenant", min_length=1)
     crash_point: str = ""
     """Tests of crashes only: the named point at which the process kills itself."""
     crash_report: Path = Path("crash-report")
@@ -64,6 +72,24 @@ class CommonSettings(DatabaseSettings):
         """A name or a typing error would trust nobody, without a word."""
         for part in filter(None, (part.strip() for part in told.split(","))):
             ipaddress.ip_network(part)
+        return told
+
+    @field_validator("oidc_issuer", "oidc_jwks_url")
+    @classmethod
+    def _secure(cls, told: str) -> str:
+        if told:
+            secure_url(told)
+        return told
+
+    @field_validator("oidc_audience", "oidc_jwks_url")
+    @classmethod
+    def _with_the_issuer(cls, told: str, info: ValidationInfo) -> str:
+        """Half a configuration would leave tokens off, or believe tokens made for others."""
+        issuer = info.data.get("oidc_issuer", told)
+        if told and not issuer:
+            raise ValueError("is without meaning while HEADWAY_OIDC_ISSUER is not set")
+        if issuer and not told and info.field_name == "oidc_audience":
+            raise ValueError("must be set beside HEADWAY_OIDC_ISSUER")
         return told
 
     @classmethod
@@ -86,6 +112,16 @@ class ServiceSettings(BaseSettings):
         if unknown := sorted({n for n in mine if n.upper() not in names_of(cls)}):
             raise UnknownSettings(unknown)
         return cls()
+
+
+def secure_url(url: str) -> None:
+    """Refuse addresses that Headway should not ask: https only, but for this machine itself."""
+    parts = urlsplit(url)
+    allowed = ("https", "http") if parts.hostname in _LOOPBACK else ("https",)
+    if parts.scheme not in allowed or not parts.hostname or not url.isprintable() or " " in url:
+        raise ValueError("must be an https:// URL (http:// only of this machine)")
+    if "@" in parts.netloc or parts.fragment:
+        raise ValueError("must have no user, password or fragment")
 
 
 def names_of(settings: type[BaseSettings]) -> set[str]:

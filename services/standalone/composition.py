@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fastapi import FastAPI
 
 from libs.common.db.database import Database
+from libs.common.oidc.trusted import trusted_by
 from libs.common.process.status import Examiner
 from libs.common.runtime import Resources, Service, Worker
 from libs.common.web.auth import Authenticator
@@ -50,7 +51,10 @@ async def composed(resources: Resources) -> AsyncIterator[Composition]:
         app = create_app(
             [*services, routes.service(examiner)],
             authenticator=Authenticator(
-                own["ingest"], resources.key_for("api-keys"), resources.clock
+                own["ingest"],
+                resources.key_for("api-keys"),
+                resources.clock,
+                trusted_by(resources.settings),
             ),
             cursors=Cursors(resources.key_for("cursors")),
             clock=resources.clock,

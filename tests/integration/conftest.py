@@ -3,7 +3,7 @@
 import pytest
 
 from libs.common.db import patience
-from libs.common.web import auth
+from libs.common.web import remembered
 
 _PATIENT = 30.0
 
@@ -12,6 +12,6 @@ _PATIENT = 30.0
 def patient(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Clients wait long, but where the test is about how long they wait."""
     if "frozen" not in request.module.__name__:
-        monkeypatch.setattr(auth, "LOOKUP_SECONDS", _PATIENT)
+        monkeypatch.setattr(remembered, "LOOKUP_SECONDS", _PATIENT)
         monkeypatch.setattr(patience, "_CHECKOUT_SECONDS", _PATIENT)
         monkeypatch.setattr(patience, "_GRACE", _PATIENT)

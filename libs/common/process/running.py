@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from libs.common.db.database import Database
 from libs.common.db.selfcheck import check_roles
+from libs.common.oidc.trusted import trusted_by
 from libs.common.process.checks import base_checks
 from libs.common.process.commands import API, workers_of
 from libs.common.process.front import Front
@@ -91,7 +92,12 @@ class _Process:
         examiner = Examiner([checked], url, {self.name: keys}, resources.log)
         app = create_app(
             [replace(checked, routers=())] if workers else [checked, status_service(examiner)],
-            authenticator=Authenticator(keys, resources.key_for("api-keys"), resources.clock),
+            authenticator=Authenticator(
+                keys,
+                resources.key_for("api-keys"),
+                resources.clock,
+                None if workers else trusted_by(resources.settings),
+            ),
             cursors=Cursors(resources.key_for("cursors")),
             clock=resources.clock,
             title=f"Headway {self.name}",

@@ -37,7 +37,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with opened(services):
+        async with authenticator.running(), opened(services):
             yield
 
     app = FastAPI(

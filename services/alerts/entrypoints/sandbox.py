@@ -59,7 +59,7 @@ async def move_clock(request: Request, principal: Admin) -> Response:
         if wanted.now < before or not await clocks.move(await driver(tx), tenant, wanted.now):
             raise _backwards(before)
         await record(
-            tx, "alerts", state.clock, tenant, f"key:{principal.key_id}", "clock.moved",
+            tx, "alerts", state.clock, tenant, principal.actor, "clock.moved",
             "sandbox clock", before=before.isoformat(), after=wanted.now.isoformat(),
         )  # fmt: skip
         return await once.keep(tx, json_answer({"now": wanted.now, "settled": False}, 202))

@@ -105,7 +105,7 @@ async def letters_of(request: Request, principal: Principal) -> AsyncIterator[Sq
     """The letters of who asks, in one transaction bound to the wall of their owner."""
     ingest, owner = ingest_of(request), principal.tenant_id
     async with ingest.database.for_tenant(owner) as tx:
-        yield SqlLetters(tx, owner, f"key:{principal.key_id}", ingest.clock)
+        yield SqlLetters(tx, owner, principal.actor, ingest.clock)
 
 
 def json_answer(value: Any) -> Response:

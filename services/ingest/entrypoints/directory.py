@@ -40,7 +40,7 @@ async def create_tenant(request: Request, operator: Operator) -> dict[str, Any]:
     tenant, key = _tenant(wanted, ingest), new_key(ingest.pepper)
     admin = _row(ingest, tenant.tenant_id, key, CreateKey(name="admin", scopes=["admin"]))
     try:
-        await ingest.directory.create_tenant(tenant, admin, f"key:{operator.key_id}")
+        await ingest.directory.create_tenant(tenant, admin, operator.actor)
     except IdTaken:
         raise Conflict(f"the id {tenant.tenant_id} is taken", code="id_taken") from None
     return {"tenant": _shown_tenant(tenant), "api_key": key.plain}
@@ -75,7 +75,7 @@ async def create_key(request: Request, principal: Admin) -> dict[str, Any]:
         raise Invalid("the key would be expired", errors=[item])
     key = new_key(ingest.pepper)
     row = _row(ingest, principal.tenant_id, key, wanted)
-    await ingest.directory.create_key(row, f"key:{principal.key_id}")
+    await ingest.directory.create_key(row, principal.actor)
     return _shown_key(row.info) | {"key": key.plain}
 
 
@@ -94,7 +94,7 @@ async def list_keys(
 async def revoke_key(request: Request, principal: Admin, key_id: str) -> Response:
     """Revoke a key; processes that have it cached refuse it within 30 seconds."""
     directory = ingest_of(request).directory
-    if not await directory.revoke_key(principal.tenant_id, key_id, f"key:{principal.key_id}"):
+    if not await directory.revoke_key(principal.tenant_id, key_id, principal.actor):
         raise NotFound("no such key")
     return Response(status_code=204)
 

@@ -53,7 +53,7 @@ async def put_mapping(request: Request, principal: Configurer, mapping_id: NewId
     wanted, ingest = await command(request, MappingDocument), ingest_of(request)
     await _refuse_unusable(ingest, wanted)
     definition = wanted.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    key, actor = (principal.tenant_id, mapping_id), f"key:{principal.key_id}"
+    key, actor = (principal.tenant_id, mapping_id), principal.actor
     async with ingest.database.for_tenant(principal.tenant_id) as tx:
         held = await _held(tx, key)
         there = None if held is None or held.deleted else held
@@ -115,7 +115,7 @@ async def delete_mapping(
     request: Request, principal: Configurer, mapping_id: MappingId
 ) -> Response:
     """Delete a mapping that no connection uses; imports that run go on with their version."""
-    ingest, tenant, actor = ingest_of(request), principal.tenant_id, f"key:{principal.key_id}"
+    ingest, tenant, actor = ingest_of(request), principal.tenant_id, principal.actor
     async with ingest.database.for_tenant(tenant) as tx:
         await sql.hold(tx, tenant)
         held = await existing(tx, tenant, mapping_id)

@@ -81,7 +81,7 @@ async def _alone(
 ) -> AsyncIterator[tuple[AsyncConnection, SqlLetters]]:
     """A transaction of whose letters these are: a tenant's behind its wall, the operator's as the
     worker, since its events belong to tenants. One at a time for each."""
-    owner, actor = principal.tenant_id, f"key:{principal.key_id}"
+    owner, actor = principal.tenant_id, principal.actor
     opened = (
         ingest.worker_database.across_tenants()
         if principal.is_operator
@@ -123,7 +123,7 @@ def _missing(id_: UUID) -> dict[str, Any]:
 async def _record(
     tx: AsyncConnection, ingest: IngestState, principal: Principal, action: str, after: Any
 ) -> None:
-    actor, owner = f"key:{principal.key_id}", principal.tenant_id
+    actor, owner = principal.actor, principal.tenant_id
     await audit.record(
         tx, "ingest", ingest.clock, owner, actor, action, "dead-letters", after=after
     )
