@@ -16,6 +16,7 @@ from sqlalchemy import text
 from libs.common import metrics
 from libs.common.clock import Clock
 from libs.common.db.database import Database
+from services.ingest.adapters import connection_secrets
 from services.ingest.adapters.transactions import worker_transaction
 from services.ingest.app.connection_counts import ConnectionCounts, Key, Tally
 from services.ingest.app.ports import IndexUnavailable
@@ -90,6 +91,8 @@ class CountsWriter:
                 await tx.execute(_COUNT, [_counted(key, tally) for key, tally in ordered])
                 if hours := [row for key, tally in ordered for row in _hours(key, tally)]:
                     await tx.execute(_HOUR, hours)
+                if matched := [row for key, tally in ordered for row in _matched(key, tally)]:
+                    await connection_secrets.matched(tx, matched)
         except BaseException:
             self._counts.give_back(taken)
             raise
@@ -135,4 +138,11 @@ def _hours(key: Key, tally: Tally) -> list[Mapping[str, Any]]:
     return [
         {"tenant_id": key[0], "connection_id": key[1], "hour": hour, "deliveries": deliveries}
         for hour, deliveries in sorted(tally.hours.items())
+    ]
+
+
+def _matched(key: Key, tally: Tally) -> list[Mapping[str, Any]]:
+    return [
+        {"tenant_id": key[0], "connection_id": key[1], "mark": mark, "at": at}
+        for mark, at in sorted(tally.matched.items())
     ]

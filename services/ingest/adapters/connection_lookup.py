@@ -19,7 +19,7 @@ from services.ingest.adapters import mappings
 from services.ingest.adapters.sealing import Sealer
 from services.ingest.app.compiling import usable_or_none
 from services.ingest.app.ports import IndexUnavailable
-from services.ingest.domain.connections import Live, live
+from services.ingest.domain.connections import Live, live, mark
 from services.ingest.domain.mapping.compiled import CompiledMapping
 from services.ingest.settings import IngestSettings
 
@@ -120,7 +120,9 @@ class ConnectionLookup:
             return None
         tenant = str(row["tenant_id"])
         secrets = self._sealer.open(tenant, connection_id, row["sealed"])
-        found = live(tenant, connection_id, orjson.loads(row["definition"]), secrets, mapping)
+        marks = [mark(bytes(one)) for one in row["sealed"]]
+        definition = orjson.loads(row["definition"])
+        found = live(tenant, connection_id, definition, secrets, mapping, marks)
         if len(self._seen) >= _LIMIT:
             self._seen.pop(next(iter(self._seen)))
         self._seen[connection_id] = _Seen(found, now)

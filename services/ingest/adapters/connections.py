@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common.clock import Clock
 from libs.common.db import audit
-from services.ingest.domain.connections import ConnectionVersion, StoredConnection
+from services.ingest.adapters import connection_secrets
+from services.ingest.domain.connections import LATER, ConnectionVersion, StoredConnection
 
 _HOLD = text(
     "SELECT pg_advisory_xact_lock(hashtextextended('ingest.connections ' || :tenant_id, 0))"
@@ -110,6 +111,7 @@ async def publish(
     if written.rowcount != 1:
         raise ConnectionIdTaken(new.connection_id)
     await tx.execute(_KEEP, values)
+    await connection_secrets.follow(tx, held, new)
     if new.deleted:
         for statement in _FORGET:
             await tx.execute(statement, {"t": new.tenant_id, "c": new.connection_id})
@@ -140,4 +142,4 @@ def _stored(row: RowMapping) -> StoredConnection:
 
 
 def _decoded(row: RowMapping) -> dict[str, Any]:
-    return dict(row) | {"definition": orjson.loads(row["definition"])}
+    return dict(row) | {"definition": {**LATER, **orjson.loads(row["definition"])}}

@@ -34,6 +34,8 @@ class Tally:
     last_delivery_at: datetime | None = None
     last_event_at: datetime | None = None
     hours: Counter[datetime] = field(default_factory=Counter)
+    matched: dict[str, datetime] = field(default_factory=dict)
+    """When a secret, by its mark, proved a delivery last."""
 
     def add(self, other: "Tally") -> None:
         self.deliveries += other.deliveries
@@ -44,6 +46,8 @@ class Tally:
         self.last_delivery_at = _later(self.last_delivery_at, other.last_delivery_at)
         self.last_event_at = _later(self.last_event_at, other.last_event_at)
         self.hours.update(other.hours)
+        for mark, at in other.matched.items():
+            self.matched[mark] = max(at, self.matched.get(mark, at))
 
 
 class ConnectionCounts:
@@ -64,6 +68,12 @@ class ConnectionCounts:
             hours=Counter({hour: 1}),
         )
         self._of((live.tenant_id, live.connection_id)).add(tally)
+
+    def proven(self, live: Live, place: int, at: datetime) -> None:
+        """The secret at this place proved a delivery."""
+        if place < len(live.marks):
+            tally = Tally(matched={live.marks[place]: at})
+            self._of((live.tenant_id, live.connection_id)).add(tally)
 
     def refused(self, live: Live) -> None:
         """A delivery that was not proven. Anybody can send those, so that they tell nothing about

@@ -95,7 +95,7 @@ class Receiver:
     def proof(self, live: Live, delivery: Delivery, now: datetime) -> int:
         """The place of the secret that proves it; raises `Refused` or `ConnectorFailed`."""
         return ours(
-            live, lambda: self._connectors[live.kind].verify(delivery, live.connection, now)
+            live, lambda: self._connectors[live.kind].verify(delivery, live.proving(now), now)
         )
 
     def translate(self, live: Live, delivery: Delivery) -> Translation:
@@ -116,8 +116,11 @@ class Receiver:
             self._counts.refused(live)
             _log.debug("delivery_refused", connection=live.connection_id, code=refused.code)
             raise
-        tell = _log.info if place else _log.debug  # an old one still in use is worth knowing
-        tell("delivery_proven", connection=live.connection_id, kind=live.kind, proven_by=place)
+        self._counts.proven(live, place, now)
+        metrics.INGEST_PROVEN.labels(live.kind, "old" if place else "newest").inc()
+        _log.debug(
+            "delivery_proven", connection=live.connection_id, kind=live.kind, proven_by=place
+        )
 
     async def _examined(
         self, events: Sequence[IncomingEvent], receipt: Receipt

@@ -3,13 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 from services.ingest.domain.crm.model import Connection, Kind
 from services.ingest.domain.mapping.compiled import CompiledMapping
 
 Definition = Mapping[str, Any]
-"""`kind`, the three maps, `id_prefix`, `public_url`, `mapping_id`; never a secret."""
+"""`kind`, the three maps, `id_prefix`, `public_url`, `mapping_id` and the like; never a secret."""
+LATER: Definition = {"old_secret_expires_at": None}
+"""What definitions of an earlier release do not have, as it is where nobody sets it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,20 @@ class Live:
     connection_id: str
     kind: Kind
     connection: Connection = field(repr=False)
+    marks: Sequence[str] = ()
+    """Of each of its secrets, in their order."""
+    old_expires_at: datetime | None = None
+
+    def proving(self, now: datetime) -> Connection:
+        """With the secrets that prove a delivery now: all but the newest may have ended."""
+        if self.old_expires_at is None or now < self.old_expires_at:
+            return self.connection
+        return replace(self.connection, secrets=self.connection.secrets[:1])
+
+
+def mark(sealed: bytes) -> str:
+    """Names a sealed secret, and says nothing about it: what is sealed begins with chance."""
+    return sha256(sealed).hexdigest()
 
 
 def live(
@@ -57,6 +74,7 @@ def live(
     definition: Definition,
     secrets: Sequence[str],
     mapping: CompiledMapping | None = None,
+    marks: Sequence[str] = (),
 ) -> Live:
     connection = Connection(
         connection_id=connection_id,
@@ -68,7 +86,12 @@ def live(
         field_map=definition["field_map"],
         mapping=mapping,
     )
-    return Live(tenant_id, connection_id, definition["kind"], connection)
+    expires = _instant(definition.get("old_secret_expires_at"))
+    return Live(tenant_id, connection_id, definition["kind"], connection, marks, expires)
+
+
+def _instant(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
 
 
 def next_version(
@@ -82,7 +105,8 @@ def next_version(
     """What follows `held`; `None` for `sealed` keeps its secrets."""
     if held is None:
         return StoredConnection(*key, 1, definition, sealed or (), at, False, at, by)
-    kept = held if sealed is None else replace(held, sealed=sealed, sealed_at=at)
+    same = sealed is None or sealed == held.sealed
+    kept = held if same else replace(held, sealed=sealed or (), sealed_at=at)
     return replace(
         kept,
         version=held.version + 1,

@@ -11,9 +11,14 @@ from libs.common.web.auth import Principal, require
 from libs.common.web.errors import NotFound
 from libs.common.web.etags import strong_etag
 from libs.common.web.query import refused
-from services.ingest.adapters import connection_reads, connections
+from services.ingest.adapters import connection_reads, connection_secrets, connections
 from services.ingest.domain.connections import StoredConnection
-from services.ingest.entrypoints.connections_shown import shown, shown_refreshes, shown_traffic
+from services.ingest.entrypoints.connections_shown import (
+    shown,
+    shown_refreshes,
+    shown_secrets,
+    shown_traffic,
+)
 from services.ingest.entrypoints.state import IngestState
 
 Configurer = Annotated[Principal, Depends(require("config:write"))]
@@ -61,7 +66,8 @@ async def answer(
     counts = await connection_reads.counts(tx, key[0], [key[1]], ingest.clock.now())
     waiting = await connection_reads.waiting(tx, *key)
     first = await connection_reads.refreshes(tx, *key, connection_reads.Position(), FIRST)
-    body = shown(found) | shown_traffic(counts.get(key[1])) | shown_refreshes(waiting, first)
+    body = shown(found) | shown_secrets(found, await connection_secrets.of(tx, found))
+    body |= shown_traffic(counts.get(key[1])) | shown_refreshes(waiting, first)
     return json_answer(body, status, etag_of(found))
 
 

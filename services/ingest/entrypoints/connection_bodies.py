@@ -53,7 +53,8 @@ Secret = Annotated[SecretStr, Field(min_length=1, max_length=1_000)]
 
 class PutConnection(Command):
     """How one account of a CRM delivers. `secrets` are never shown; left out on a replacement, the
-    ones that are there stay. Of two the newer comes first; both prove deliveries."""
+    ones that are there stay. Of two the newer comes first; both prove deliveries, the older one
+    until `old_secret_expires_at`."""
 
     kind: Kind
     secrets: Annotated[list[Secret], Field(min_length=1, max_length=MAX_SECRETS)] | None = None
@@ -68,10 +69,11 @@ class PutConnection(Command):
         | None
     ) = None
     mapping_id: Id | None = None
+    old_secret_expires_at: Instant | None = None
 
     def definition(self) -> dict[str, Any]:
         """All but the secrets."""
-        return self.model_dump(exclude={"secrets"})
+        return self.model_dump(mode="json", exclude={"secrets"})
 
     def plain(self) -> tuple[str, ...] | None:
         if self.secrets is None:

@@ -29,7 +29,7 @@ MOST = 200
 async def put_connection(request: Request, principal: Configurer, connection_id: NewId) -> Response:
     """Publish a version. Deliveries follow it within 30 seconds."""
     wanted, ingest = await _wanted(request), ingest_of(request)
-    key, actor = (principal.tenant_id, connection_id), f"key:{principal.key_id}"
+    key, actor = (principal.tenant_id, connection_id), principal.actor
     async with ingest.database.for_tenant(principal.tenant_id) as tx:
         held = await _held(tx, key)
         there = None if held is None or held.deleted else held
@@ -37,10 +37,8 @@ async def put_connection(request: Request, principal: Configurer, connection_id:
         await _refuse_new(tx, wanted, held, there, principal.tenant_id)
         await refuse_unmapped(tx, wanted, principal.tenant_id)
         if there is None or not _says(ingest, there, wanted):
-            secrets = wanted.plain()
-            sealed = None if secrets is None else ingest.sealer.seal(*key, secrets)
-            at = ingest.clock.now()
-            new = next_version(held, key, wanted.definition(), sealed, at, actor)
+            sealed = _sealed(ingest, key, there, wanted)
+            new = next_version(held, key, wanted.definition(), sealed, ingest.clock.now(), actor)
             await _publish(tx, ingest, held, new)
         shown = await answer(tx, ingest, key, 200 if there else 201)
     ingest.lookup.forget(connection_id)
@@ -52,7 +50,7 @@ async def delete_connection(
     request: Request, principal: Configurer, connection_id: ConnectionId
 ) -> Response:
     """Delete a connection with its secrets. Its id stays this tenant's, who may use it again."""
-    ingest, actor = ingest_of(request), f"key:{principal.key_id}"
+    ingest, actor = ingest_of(request), principal.actor
     async with ingest.database.for_tenant(principal.tenant_id) as tx:
         held = await _held(tx, (principal.tenant_id, connection_id))
         if held is None or held.deleted:
@@ -100,6 +98,24 @@ def _says(ingest: IngestState, there: StoredConnection, wanted: PutConnection) -
     except CannotOpen:
         return secrets is None
     return secrets is None or secrets == held
+
+
+def _sealed(
+    ingest: IngestState,
+    key: tuple[str, str],
+    there: StoredConnection | None,
+    wanted: PutConnection,
+) -> tuple[bytes, ...] | None:
+    """The wanted secrets; one that is there already stays as it is, with what is known of it."""
+    secrets = wanted.plain()
+    if secrets is None:
+        return None
+    try:
+        opened = ingest.sealer.open(*key, there.sealed) if there else ()
+    except CannotOpen:
+        opened = ()
+    held = dict(zip(opened, there.sealed if there else (), strict=False))
+    return tuple(held.get(one) or ingest.sealer.seal(*key, [one])[0] for one in secrets)
 
 
 async def _publish(

@@ -1,10 +1,12 @@
 """Connections as clients see them: never a secret, only how many are live and since when."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from services.ingest.adapters.connection_counts import QUIET_HOURS
 from services.ingest.domain.connections import ConnectionVersion, StoredConnection
+from services.ingest.domain.crm.registry import CONNECTORS
 
 _COUNTS = ("deliveries", "accepted", "duplicates", "rejected", "refused")
 
@@ -14,10 +16,30 @@ def shown(connection: StoredConnection) -> dict[str, Any]:
         "id": connection.connection_id,
         "version": connection.version,
         **connection.definition,
+        "replay_guard": _replay_guard(connection),
         "live_secrets": len(connection.sealed),
         "secrets_changed_at": connection.sealed_at,
         "published_at": connection.published_at,
         "published_by": connection.published_by,
+    }
+
+
+def _replay_guard(connection: StoredConnection) -> str:
+    """Without a signed time, ids are all that keeps an old delivery from counting twice."""
+    signs = CONNECTORS[connection.definition["kind"]].signs_time
+    return "signed_time" if signs else "dedup_only"
+
+
+def shown_secrets(
+    connection: StoredConnection, told: Sequence[tuple[datetime, datetime | None]]
+) -> dict[str, Any]:
+    """Of each secret, the newest first, all but itself."""
+    ends = connection.definition["old_secret_expires_at"]
+    return {
+        "secrets": [
+            {"added_at": at, "expires_at": ends if place else None, "last_matched_at": matched}
+            for place, (at, matched) in enumerate(told)
+        ]
     }
 
 

@@ -1,0 +1,164 @@
+"""Two secrets at once: which of them proves deliveries, since when each is live, when one ends."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import pytest
+from prometheus_client import REGISTRY
+
+from libs.common.clock import Clock
+from services.ingest.domain.crm.model import Kind
+from services.ingest.domain.crm.registry import CONNECTORS
+from tests.integration.ingest.conftest import Api
+from tests.integration.ingest.connecting import (
+    KEY,
+    NEW_KEY,
+    body_of,
+    deliver,
+    gap_of,
+    hubspot_signed,
+    put,
+    signed,
+    standard,
+)
+
+pytestmark = pytest.mark.postgres
+STANDARD = {"kind": "standard_webhooks"}
+
+
+async def shown(api: Api, connection_id: str) -> dict[str, Any]:
+    await cast(Any, api.service.state).counting.write()
+    return dict((await api.client.get(f"/v1/connections/{connection_id}")).json())
+
+
+async def change(api: Api, connection_id: str, **body: Any) -> dict[str, Any]:
+    path = f"/v1/connections/{connection_id}"
+    tag = (await api.client.get(path)).headers["etag"]
+    answer = await api.client.put(path, json=STANDARD | body, headers={"If-Match": tag})
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+async def sent(api: Api, connection_id: str, key: str, message: str) -> int:
+    body = body_of(name=message)
+    return (await deliver(api, connection_id, body, signed(body, key, message))).status_code
+
+
+def proven(secret: str) -> float:
+    labels = {"source": "standard_webhooks", "secret": secret}
+    return REGISTRY.get_sample_value("headway_ingest_deliveries_proven_total", labels) or 0
+
+
+async def test_an_operator_sees_when_the_old_secret_is_no_longer_used(api: Api) -> None:
+    own = standard(api)
+    (first,) = (await put(api, own)).json()["secrets"]
+    assert (first["expires_at"], first["last_matched_at"]) == (None, None)
+    assert await sent(api, own, KEY, "m1") == 202
+    (used,) = (await shown(api, own))["secrets"]
+    assert used["added_at"] == first["added_at"] < used["last_matched_at"]
+
+    newest, old = (await change(api, own, secrets=[NEW_KEY, KEY]))["secrets"]
+    assert old == used, "what is known of a secret that stays is kept"
+    assert newest["added_at"] > old["added_at"]
+    assert newest["last_matched_at"] is None
+    before = proven("newest"), proven("old")
+    assert [await sent(api, own, key, f"o{key}"[:9]) for key in (KEY, NEW_KEY)] == [202, 202]
+    both = (await shown(api, own))["secrets"]
+    assert both[0]["last_matched_at"] > both[1]["last_matched_at"] > used["last_matched_at"]
+    assert (proven("newest"), proven("old")) == (before[0] + 1, before[1] + 1)
+
+    assert await sent(api, own, NEW_KEY, "m3") == 202
+    later = (await shown(api, own))["secrets"]
+    assert later[1] == both[1], "the old one proves nothing more"
+    assert later[0]["last_matched_at"] > both[0]["last_matched_at"]
+
+    (only,) = (await change(api, own, secrets=[NEW_KEY]))["secrets"]
+    assert only == later[0]
+    assert await sent(api, own, KEY, "m4") == 401
+    assert (await shown(api, own))["secrets"] == [only]
+
+
+async def test_an_overlap_refuses_nothing_that_is_valid(api: Api) -> None:
+    own = standard(api)
+    await put(api, own)
+    steps: list[tuple[list[str], str]] = [
+        ([KEY], KEY), ([NEW_KEY, KEY], KEY), ([NEW_KEY, KEY], NEW_KEY), ([NEW_KEY], NEW_KEY),
+    ]  # fmt: skip
+    answers = []
+    for number, (secrets, key) in enumerate(steps):
+        await change(api, own, secrets=secrets)
+        answers += [await sent(api, own, key, f"s{number}x{count}") for count in range(5)]
+    assert set(answers) == {202}
+    assert (await shown(api, own))["counts"]["refused"] == 0
+
+
+async def test_an_old_secret_ends_by_itself(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = standard(api)
+    await put(api, own)
+    ends = datetime.now(UTC) + timedelta(seconds=200)
+    changed = await change(api, own, secrets=[NEW_KEY, KEY], old_secret_expires_at=ends.isoformat())
+    newest, old = changed["secrets"]
+    assert (newest["expires_at"], datetime.fromisoformat(old["expires_at"])) == (None, ends)
+    assert await sent(api, own, KEY, "m1") == 202
+
+    class Later:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(clock, name)
+
+        def now(self) -> datetime:
+            return ends
+
+    clock = cast(Clock, cast(Any, api.service.state).clock)
+    monkeypatch.setattr(type(api.service.state), "clock", Later())
+    assert await sent(api, own, KEY, "m2") == 401
+    assert await sent(api, own, NEW_KEY, "m3") == 202
+
+
+async def test_the_same_settings_again_make_no_version(api: Api) -> None:
+    own = standard(api)
+    await put(api, own)
+    ends = {"old_secret_expires_at": "2030-01-01T01:00:00+01:00"}
+    first = await change(api, own, secrets=[NEW_KEY, KEY], **ends)
+    again = await change(api, own, secrets=[NEW_KEY, KEY], **ends)
+    assert (first["version"], again["version"]) == (2, 2)
+    assert again["old_secret_expires_at"] == "2030-01-01T00:00:00Z"
+
+
+async def test_a_deleted_connection_begins_anew(api: Api) -> None:
+    own = standard(api)
+    await put(api, own)
+    await sent(api, own, KEY, "m1")
+    await shown(api, own)
+    await api.client.delete(f"/v1/connections/{own}")
+    (fresh,) = (await put(api, own)).json()["secrets"]
+    assert fresh["last_matched_at"] is None
+
+
+SIGNED_TIME: Mapping[Kind, bool] = {
+    "hubspot": False, "pipedrive": False, "close": True, "zoho": False, "salesforce_cdc": True,
+    "salesforce_outbound": False, "twenty": True, "espocrm": False, "standard_webhooks": True,
+    "generic": False,
+}  # fmt: skip
+
+
+def test_it_is_known_of_every_kind_whether_it_signs_a_time() -> None:
+    assert {kind: one.signs_time for kind, one in CONNECTORS.items()} == SIGNED_TIME
+
+
+@pytest.mark.parametrize("kind", ["standard_webhooks", "hubspot"])
+async def test_a_connection_tells_how_strong_its_proof_is(api: Api, kind: Kind) -> None:
+    """A replay is refused by its age where the time is signed, else it is only without effect."""
+    own, secret = standard(api, kind.replace("_", "-")), KEY
+    guard = "signed_time" if SIGNED_TIME[kind] else "dedup_only"
+    assert (await put(api, own, kind=kind, secrets=[secret])).json()["replay_guard"] == guard
+    (listed,) = (await api.client.get("/v1/connections")).json()["items"]
+    assert listed["replay_guard"] == guard
+    if kind == "hubspot":
+        body = gap_of("x")
+        replays = [await deliver(api, own, body, hubspot_signed(body, secret)) for _ in range(2)]
+        assert replays[0].status_code == replays[1].status_code == 202
+    else:
+        body = body_of()
+        old = await deliver(api, own, body, signed(body, age=301))
+        assert (old.status_code, old.json()["code"]) == (401, "stale")
