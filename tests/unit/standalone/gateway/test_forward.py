@@ -5,8 +5,10 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.types import Receive, Scope, Send
 
 from libs.common.clock import SystemClock
+from libs.common.web.unhurried import KEY
 from services.standalone.gateway.app import gateway_app
 from services.standalone.gateway.fleet import fleet_of
 from services.standalone.gateway.headers import end_to_end, has_body, to_upstream
@@ -81,6 +83,20 @@ async def test_a_body_in_pieces_passes_in_pieces() -> None:
     upstream = Upstream(one=well)
     await ask(upstream, "POST", "/v1/imports", content=pieces())
     assert upstream.got[0][1] == b"ab"
+
+
+@pytest.mark.parametrize(("path", "times"), [("/v1/imports", 1), ("/v1/events", 0)])
+async def test_only_files_may_take_their_time(path: str, times: int) -> None:
+    lifted: list[None] = []
+    app = gateway_app(fleet_of(FLEET), Upstream(one=well), SystemClock())
+
+    async def hurrying(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, KEY: lambda: lifted.append(None)}, receive, send)
+
+    transport = httpx.ASGITransport(hurrying)
+    async with httpx.AsyncClient(transport=transport, base_url="http://headway") as client:
+        await client.post(path, content=b"{}")
+    assert len(lifted) == times
 
 
 @pytest.mark.parametrize("method", ["POST", "GET"])

@@ -1,0 +1,132 @@
+"""Thousands of sockets that do nothing, or next to nothing, and good traffic beside them."""
+
+import selectors
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Self
+
+import httpx
+
+from tests.e2e.hostile import values
+
+HEADERS = {"Content-Type": "application/cloudevents+json"}
+
+
+@dataclass
+class Good:
+    """A sender that posts one event after the other; seconds of each answer, by window."""
+
+    url: str
+    key: str
+    source: str = "127.0.0.1"
+    window: str = ""
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+    statuses: Counter[int] = field(default_factory=Counter)
+
+    def __enter__(self) -> Self:
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        transport = httpx.HTTPTransport(local_address=self.source)
+        headers = HEADERS | {"Authorization": f"Bearer {self.key}"}
+        with httpx.Client(
+            base_url=self.url, headers=headers, timeout=60, transport=transport
+        ) as http:
+            number = 0
+            while not self._stop.is_set():
+                number += 1
+                event = values.event(f"beside-{self.source}-{time.monotonic_ns()}-{number}")
+                window, started = self.window, time.perf_counter()
+                self.statuses[http.post("/v1/events", content=event).status_code] += 1
+                if window and window == self.window:
+                    taken = time.perf_counter() - started
+                    self.seconds.setdefault(window, []).append(taken)
+
+
+def percentile(samples: list[float], share: float) -> float:
+    return sorted(samples)[min(len(samples) - 1, int(share * len(samples)))]
+
+
+class Crowd:
+    """Non-blocking sockets; whoever is closed by the other side may come again."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._selector = selectors.DefaultSelector()
+        self._said: dict[socket.socket, bytes] = {}
+        self.ends: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._said)
+
+    def join(self, count: int, first: bytes = b"", source: str = "127.0.0.1") -> None:
+        for _ in range(count):
+            opened = socket.create_connection(("127.0.0.1", self._port), 60, (source, 0))
+            opened.setblocking(False)
+            self._said[opened] = b""
+            self._selector.register(opened, selectors.EVENT_READ)
+            self._send(opened, first)
+
+    def drip(self, piece: bytes) -> None:
+        """A piece from each."""
+        for opened in list(self._said):
+            self._send(opened, piece)
+
+    def look(self, seconds: float = 0) -> None:
+        """Take note of who has been closed."""
+        for key, _ in self._selector.select(seconds):
+            opened = key.fileobj
+            assert isinstance(opened, socket.socket)
+            self._hear(opened)
+
+    def leave(self) -> None:
+        for opened in list(self._said):
+            self._drop(opened, "left")
+        self._selector.close()
+
+    def _send(self, opened: socket.socket, piece: bytes) -> None:
+        try:
+            opened.send(piece)
+        except (BrokenPipeError, ConnectionResetError):
+            self._drop(opened, "reset")
+        except BlockingIOError:
+            pass
+
+    def _hear(self, opened: socket.socket) -> None:
+        try:
+            piece = opened.recv(4_096)
+        except ConnectionResetError:
+            self._drop(opened, "reset")
+            return
+        if piece:
+            self._said[opened] += piece
+        else:
+            self._drop(opened, (self._said[opened] or b"HTTP/1.1 closed")[9:15].decode().split()[0])
+
+    def _drop(self, opened: socket.socket, how: str) -> None:
+        if opened in self._said:
+            how = self._said.pop(opened)[9:12].decode() or how
+            self._selector.unregister(opened)
+            opened.close()
+            self.ends[how] += 1
+
+
+@contextmanager
+def crowd(port: int) -> Iterator[Crowd]:
+    made = Crowd(port)
+    try:
+        yield made
+    finally:
+        made.leave()

@@ -1,0 +1,104 @@
+"""Thousands of connections: the process lives, refuses beyond its limits, and serves the others."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.e2e.hostile.crowd import Crowd, Good, crowd, percentile
+from tests.e2e.hostile.raw import say
+from tests.e2e.hostile.victim import Victim
+
+pytestmark = [
+    pytest.mark.e2e, pytest.mark.postgres, pytest.mark.fault, pytest.mark.timeout(600),
+]  # fmt: skip
+CAP = 160.0
+"""MiB for 4,096 connections: less than 40 KiB each."""
+SLOW, ROUNDS, SECONDS = 2_000, 4, 12.0
+TIMES = 2.0
+"""As slow as good traffic may become, by its p99, beside slow sockets."""
+Record = Callable[[str, object], None]
+
+
+def test_good_traffic_beside_slow_sockets(victim: Victim, record_property: Record) -> None:
+    """Calm windows and slow ones take turns, so that what else the machine does meets both."""
+    with victim.unharmed(CAP) as found, Good(victim.url, victim.key) as good:
+        for _ in range(ROUNDS):
+            good.window = "calm"
+            time.sleep(SECONDS)
+            good.window = ""
+            with crowd(victim.port) as slow:
+                slow.join(SLOW, b"POST /v1/events HTTP/1.1\r\nX-Slow: ")
+                good.window = "slow"
+                _keep_up(slow, SECONDS)
+                good.window = ""
+                assert slow.ends["408"] + len(slow) > 0
+    calm, slowed = good.seconds["calm"], good.seconds["slow"]
+    p99 = percentile(calm, 0.99), percentile(slowed, 0.99)
+    record_property("p99 calm (ms)", round(p99[0] * 1e3, 1))
+    record_property("p99 beside 2,000 slow sockets (ms)", round(p99[1] * 1e3, 1))
+    record_property("requests", [len(calm), len(slowed)])
+    record_property("MiB more", found["MiB more"])
+    assert set(good.statuses) == {202}
+    assert p99[1] <= TIMES * p99[0]
+
+
+def _keep_up(slow: Crowd, seconds: float) -> None:
+    """A byte of each every two seconds; whoever is cut comes again."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        slow.drip(b"a")
+        until = min(end, time.monotonic() + 2)
+        while (left := until - time.monotonic()) > 0:
+            slow.look(left)
+        slow.join(SLOW - len(slow), b"POST /v1/events HTTP/1.1\r\nX-Slow: ")
+
+
+def test_five_thousand_connections(victim: Victim, record_property: Record) -> None:
+    """Beyond 2,048 of one address and 4,096 in all there is a 503; other addresses, and whoever
+    is connected already, are served all the time."""
+    with (
+        victim.unharmed(CAP) as found,
+        Good(victim.url, victim.key, "127.0.0.2") as other,
+        crowd(victim.port) as silent,
+    ):
+        silent.join(5_000)
+        silent.look(1)
+        alone = silent.ends["503"] + silent.ends["reset"]
+        silent.join(2_500, source="127.0.0.3")
+        silent.look(1)
+        both = silent.ends["503"] + silent.ends["reset"]
+        heard = say(victim.port, [b"GET /livez HTTP/1.1\r\nHost: h\r\n\r\n"])
+        _until_left(silent)
+    record_property("refused of 5,000 of one address", alone)
+    record_property("refused of 7,500 of two", both)
+    record_property("MiB more", found["MiB more"])
+    record_property("good meanwhile", other.statuses[202])
+    assert alone >= 5_000 - 2_048
+    assert both >= 7_500 - 4_096
+    assert heard.statuses in ([503], [])
+    assert set(other.statuses) == {202}
+
+
+def _until_left(silent: Crowd) -> None:
+    """All are closed by the other side, for they have said nothing."""
+    end = time.monotonic() + 60
+    while len(silent):
+        assert time.monotonic() < end, len(silent)
+        silent.look(1)
+
+
+def test_floods_of_heads_and_of_rubbish(victim: Victim, record_property: Record) -> None:
+    heads = b"\x16\x03\x01", b"GET / HTTP/1.1\r\nX: " + b"a" * 60_000
+    with (
+        victim.unharmed(CAP) as found,
+        Good(victim.url, victim.key) as good,
+        crowd(victim.port) as flood,
+    ):
+        for n in range(3_000):
+            flood.join(1, heads[n % 2])
+            flood.look()
+        _until_left(flood)
+    record_property("ends", dict(flood.ends))
+    record_property("MiB more", found["MiB more"])
+    assert set(good.statuses) == {202}

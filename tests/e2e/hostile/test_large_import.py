@@ -1,0 +1,93 @@
+"""A file of 2 GiB: in constant memory, over a SIGKILL, and a second time without an effect."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.hostile.file_of_rows import FileOfRows
+from tests.e2e.hostile.victim import Victim
+from tests.e2e.processes.stack import until
+
+pytestmark = [
+    pytest.mark.e2e, pytest.mark.postgres, pytest.mark.scale, pytest.mark.timeout(3_400),
+]  # fmt: skip
+MIB = 1024 * 1024
+SIZE = int(os.environ.get("HEADWAY_TEST_IMPORT_MIB", "2048")) * MIB
+CAP = 384.0
+"""MiB above what the process held before: chunks of 8 MiB and what they are decoded to, and the
+funnel's batches of the same rows, since all of it runs in one process."""
+PATIENCE = 1_500
+
+
+@pytest.fixture
+def importing(tmp_path: Path) -> Iterator[Victim]:
+    opened = Victim(tmp_path)
+    try:
+        yield opened.start()
+    finally:
+        opened.close()
+
+
+def begun(victim: Victim, file: FileOfRows) -> str:
+    headers = {"Content-Type": "application/x-ndjson"}
+    answer = victim.http.post("/v1/imports", content=iter(file), headers=headers, timeout=PATIENCE)
+    assert answer.status_code == 202, answer.text
+    return f"/v1/imports/{answer.json()['import_id']}"
+
+
+def shown(victim: Victim, path: str) -> dict[str, Any]:
+    found: dict[str, Any] = victim.http.get(path).json()
+    return found
+
+
+def ended(victim: Victim, path: str) -> tuple[Any, ...]:
+    until("it is done", lambda: shown(victim, path)["state"] != "running", PATIENCE, 0.5)
+    names = ("state", "rows", "accepted", "duplicates", "rejected", "skipped")
+    return tuple(shown(victim, path)[name] for name in names)
+
+
+def faults(victim: Victim, path: str) -> dict[int, str]:
+    """The code of each rejected row; all have their reason and their beginning."""
+    lines = [json.loads(line) for line in victim.http.get(f"{path}/errors").text.splitlines()]
+    assert all(line["detail"] and line["raw"] and len(line["raw"]) < 10_000 for line in lines)
+    return {line["row"]: line["code"] for line in lines}
+
+
+def test_it_runs_in_constant_memory_and_counts_each_row_once(
+    importing: Victim, record_property: Callable[[str, object], None]
+) -> None:
+    victim, file = importing, FileOfRows(SIZE)
+    rows, wrong = file.rows, file.wrong
+    victim.is_well()
+    before = victim.memory()
+    victim.forget_peak()
+    path = begun(victim, file)
+    peaks = [victim.memory("VmHWM")]
+    until("a third is in", lambda: shown(victim, path)["rows"] > rows // 3, PATIENCE, 0.5)
+    checkpoint, peaks = shown(victim, path)["rows"], [*peaks, victim.memory("VmHWM")]
+    victim.headway.kill()
+    victim.again()
+    assert shown(victim, path)["rows"] >= checkpoint
+    assert ended(victim, path) == ("done", rows, rows - len(wrong), 0, len(wrong), 0)
+    assert faults(victim, path) == wrong
+    peaks.append(victim.memory("VmHWM"))
+    again = begun(victim, file)
+    assert ended(victim, again) == ("done", rows, 0, rows - len(wrong), len(wrong), 0)
+    peaks.append(victim.memory("VmHWM"))
+    for name, value in {
+        "MiB": SIZE // MIB,
+        "rows": rows,
+        "rejected": len(wrong),
+        "killed at row": checkpoint,
+        "MiB held before": round(before),
+        "MiB more at most, while received / killed / done / again": [
+            round(peak - before) for peak in peaks
+        ],
+    }.items():
+        record_property(name, value)
+    victim.is_well()
+    assert max(peaks) - before <= CAP
