@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from libs.common.db import outbox
 from libs.common.db.database import driver
+from libs.common.web.answers import json_answer
 from libs.common.web.auth import Principal, require
 from libs.common.web.commands_once import command_once, documented_once
 from libs.common.web.errors import Conflict, NotFound
@@ -21,7 +22,6 @@ from services.alerts.app.acknowledging import Acknowledge
 from services.alerts.app.records import record_rows, shown
 from services.alerts.domain.alert import Alert, acknowledged
 from services.alerts.domain.reconcile import Moment
-from services.alerts.entrypoints.answers import json_answer
 from services.alerts.entrypoints.models import Alerts, ShownAlert
 from services.alerts.entrypoints.state import alerts_of
 

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common.db.audit import record
 from libs.common.db.database import driver
+from libs.common.web.answers import json_answer
 from libs.common.web.auth import Principal, require
 from libs.common.web.commands import command, documented
 from libs.common.web.errors import ErrorItem, Invalid, NotFound, NotSupportedYet
@@ -17,7 +18,6 @@ from services.alerts.app.compiling import Compiler, StoredRule
 from services.alerts.app.definition import RuleDefinition, unbuilt
 from services.alerts.app.publishing import deleted, next_version, says
 from services.alerts.app.state import AlertsState
-from services.alerts.entrypoints.answers import json_answer
 from services.alerts.entrypoints.models import Checked, Rule, Rules, RuleVersions
 from services.alerts.entrypoints.rules_shown import shown, shown_version
 from services.alerts.entrypoints.state import alerts_of, rule_id_of

@@ -11,13 +11,13 @@ from libs.common.contracts.values import Instant
 from libs.common.db.audit import record
 from libs.common.db.database import driver
 from libs.common.eventlog.port import LogError
+from libs.common.web.answers import json_answer
 from libs.common.web.auth import Principal, require
 from libs.common.web.commands_once import command_once, documented_once
 from libs.common.web.errors import ErrorItem, Invalid, NotFound, Unavailable
 from services.alerts.adapters import clocks
 from services.alerts.app.state import AlertsState
 from services.alerts.app.work import Sandbox
-from services.alerts.entrypoints.answers import json_answer
 from services.alerts.entrypoints.models import SandboxClock
 from services.alerts.entrypoints.state import alerts_of
 

@@ -1,20 +1,26 @@
 """What the calls about connections share: ids in paths, who may call, answers."""
 
 import re
-from typing import Annotated, Any
+from typing import Annotated
 
-import orjson
 from fastapi import Depends, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from libs.common.web.answers import json_answer
 from libs.common.web.auth import Principal, require
 from libs.common.web.errors import NotFound
 from libs.common.web.etags import strong_etag
 from libs.common.web.query import refused
-from services.ingest.adapters import connection_reads, connection_secrets, connections
+from services.ingest.adapters import (
+    connection_counters,
+    connection_reads,
+    connection_secrets,
+    connections,
+)
 from services.ingest.domain.connections import StoredConnection
 from services.ingest.entrypoints.connections_shown import (
     shown,
+    shown_numbers,
     shown_refreshes,
     shown_secrets,
     shown_traffic,
@@ -53,12 +59,6 @@ async def existing(tx: AsyncConnection, tenant_id: str, connection_id: str) -> S
     return found
 
 
-def json_answer(value: Any, status: int = 200, etag: str | None = None) -> Response:
-    body = orjson.dumps(value, option=orjson.OPT_UTC_Z)
-    headers = None if etag is None else {"ETag": etag}
-    return Response(body, status, headers, media_type="application/json")
-
-
 async def answer(
     tx: AsyncConnection, ingest: IngestState, key: tuple[str, str], status: int
 ) -> Response:
@@ -67,8 +67,10 @@ async def answer(
     waiting = await connection_reads.waiting(tx, *key)
     first = await connection_reads.refreshes(tx, *key, connection_reads.Position(), FIRST)
     body = shown(found) | shown_secrets(found, await connection_secrets.of(tx, found))
-    body |= shown_traffic(counts.get(key[1])) | shown_refreshes(waiting, first)
-    return json_answer(body, status, etag_of(found))
+    counted = await connection_counters.of(tx, key)
+    body |= shown_numbers(shown_traffic(counts.get(key[1])), counted)
+    body |= shown_refreshes(waiting, first)
+    return json_answer(body, status, {"ETag": etag_of(found)})
 
 
 def etag_of(connection: StoredConnection) -> str:

@@ -2,14 +2,14 @@
 
 from fastapi import APIRouter, Request, Response
 
+from libs.common.web.answers import json_answer
 from libs.common.web.errors import NotFound
-from libs.common.web.pages import Limit
+from libs.common.web.pages import BEYOND_VERSIONS, Limit, Turn
 from services.ingest.adapters import connection_reads, connections
 from services.ingest.entrypoints.connection_answers import (
     Configurer,
     ConnectionId,
     answer,
-    json_answer,
 )
 from services.ingest.entrypoints.connections_shown import shown, shown_traffic, shown_version
 from services.ingest.entrypoints.state import ingest_of
@@ -22,16 +22,20 @@ async def list_connections(
     request: Request, principal: Configurer, limit: Limit = 50, cursor: str | None = None
 ) -> Response:
     """Every connection, by id, with what it delivered."""
-    cursors, tenant, ingest = request.app.state.cursors, principal.tenant_id, ingest_of(request)
-    after = "" if cursor is None else str(cursors.open(cursor, "connections")[0])
+    tenant, ingest = principal.tenant_id, ingest_of(request)
+    turn = Turn.of(request, "connections", limit, cursor)
+    (after,) = turn.after or [""]
     async with ingest.database.for_tenant(tenant, snapshot=True) as tx:
-        found = await connections.page(tx, tenant, after, limit + 1)
-        ids = [connection.connection_id for connection in found[:limit]]
+        found = await connections.page(tx, tenant, after, turn.fetch)
+        ids = [connection.connection_id for connection in found]
         counts = await connection_reads.counts(tx, tenant, ids, ingest.clock.now())
-    more = len(found) > limit
-    following = cursors.seal([found[limit - 1].connection_id], "connections") if more else None
-    items = [shown(one) | shown_traffic(counts.get(one.connection_id)) for one in found[:limit]]
-    return json_answer({"items": items, "next_cursor": following, "has_more": more})
+    return json_answer(
+        turn.page(
+            found,
+            lambda one: [one.connection_id],
+            lambda one: shown(one) | shown_traffic(counts.get(one.connection_id)),
+        )
+    )
 
 
 @router.get("/v1/connections/{connection_id}")
@@ -54,14 +58,11 @@ async def list_connection_versions(
     cursor: str | None = None,
 ) -> Response:
     """Every version, newest first; that of a deletion included."""
-    cursors, name = request.app.state.cursors, f"connection {connection_id}"
-    before = 2**31 - 1 if cursor is None else int(cursors.open(cursor, name)[0])
+    turn = Turn.of(request, f"connection {connection_id}", limit, cursor)
+    (before,) = turn.after or [BEYOND_VERSIONS]
     tenant_id = principal.tenant_id
     async with ingest_of(request).database.for_tenant(tenant_id) as tx:
-        found = await connections.versions(tx, tenant_id, connection_id, before, limit + 1)
-    if not found and cursor is None:
+        found = await connections.versions(tx, tenant_id, connection_id, before, turn.fetch)
+    if not found and turn.after is None:
         raise NotFound("no such connection")
-    more = len(found) > limit
-    following = cursors.seal([found[limit - 1].version], name) if more else None
-    items = [shown_version(version) for version in found[:limit]]
-    return json_answer({"items": items, "next_cursor": following, "has_more": more})
+    return json_answer(turn.page(found, lambda version: [version.version], shown_version))

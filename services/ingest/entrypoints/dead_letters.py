@@ -7,12 +7,13 @@ from datetime import datetime
 from typing import Annotated, Any, get_args
 from uuid import UUID
 
-import orjson
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from sqlalchemy import RowMapping
 
+from libs.common.web.answers import json_answer
 from libs.common.web.auth import Principal, principal_of
 from libs.common.web.errors import Forbidden, NotFound
-from libs.common.web.pages import Limit
+from libs.common.web.pages import Limit, Turn
 from libs.common.web.params import Many, choice, parsed, text
 from libs.common.web.query import instant
 from services.ingest.adapters.dead_letters import LetterFilter, SqlLetters
@@ -77,16 +78,11 @@ async def list_dead_letters(
     cursor: Annotated[str | None, Query(max_length=2_000)] = None,
 ) -> Response:
     """Letters in every state unless `state` says which, newest first."""
-    cursors, name = request.app.state.cursors, f"dead-letters {wanted}"
-    before = _opened(cursors.open(cursor, name)) if cursor else None
+    turn = Turn.of(request, f"dead-letters {wanted}", limit, cursor)
+    before = _opened(turn.after) if turn.after else None
     async with letters_of(request, principal) as letters:
-        found = await letters.page(wanted, before, limit + 1)
-    more = len(found) > limit
-    last = found[limit - 1] if more else None
-    place = last and [last["first_seen_at"].isoformat(), str(last["id"])]
-    following = cursors.seal(place, name) if place else None
-    items = [shown(row) for row in found[:limit]]
-    return json_answer({"items": items, "next_cursor": following, "has_more": more})
+        found = await letters.page(wanted, before, turn.fetch)
+    return json_answer(turn.page(found, _place, shown))
 
 
 @router.get("/v1/dead-letters/{dead_letter_id}", response_model=WholeDeadLetter)
@@ -108,9 +104,8 @@ async def letters_of(request: Request, principal: Principal) -> AsyncIterator[Sq
         yield SqlLetters(tx, owner, principal.actor, ingest.clock)
 
 
-def json_answer(value: Any) -> Response:
-    body = orjson.dumps(value, default=str, option=orjson.OPT_UTC_Z)  # ids of the driver
-    return Response(body, media_type="application/json")
+def _place(row: RowMapping) -> list[str]:
+    return [row["first_seen_at"].isoformat(), str(row["id"])]
 
 
 def _opened(place: list[Any]) -> tuple[datetime, UUID]:

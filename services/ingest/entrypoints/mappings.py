@@ -1,19 +1,18 @@
 """`/v1/mappings`: which rows of a file, or bodies of a delivery, make which events; in versions."""
 
 import re
-from collections.abc import Sequence
 from typing import Annotated, Any
 
-import orjson
 from fastapi import APIRouter, Depends, Request, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.concurrency import run_in_threadpool
 
+from libs.common.web.answers import json_answer
 from libs.common.web.auth import Principal, require
 from libs.common.web.commands import command, documented
 from libs.common.web.errors import Conflict, ErrorItem, Invalid, NotFound
 from libs.common.web.etags import check_if_match, strong_etag
-from libs.common.web.pages import Limit
+from libs.common.web.pages import BEYOND_VERSIONS, Limit, Turn
 from libs.common.web.query import refused
 from services.ingest.adapters import mappings as sql
 from services.ingest.domain.mapping.compiled import UnusableMapping, compiled
@@ -65,7 +64,7 @@ async def put_mapping(request: Request, principal: Configurer, mapping_id: NewId
             await sql.publish(tx, ingest.clock, held, new)
         else:
             new = there
-    return _answer(shown(new), 200 if there else 201, _etag(new))
+    return _answer(new, 200 if there else 201)
 
 
 @router.get("/v1/mappings")
@@ -73,13 +72,11 @@ async def list_mappings(
     request: Request, principal: Configurer, limit: Limit = 50, cursor: str | None = None
 ) -> Response:
     """Every mapping, by id."""
-    cursors, tenant = request.app.state.cursors, principal.tenant_id
-    after = "" if cursor is None else str(cursors.open(cursor, "mappings")[0])
+    tenant, turn = principal.tenant_id, Turn.of(request, "mappings", limit, cursor)
+    (after,) = turn.after or [""]
     async with ingest_of(request).database.for_tenant(tenant) as tx:
-        found = await sql.page(tx, tenant, after, limit + 1)
-    more = len(found) > limit
-    following = cursors.seal([found[limit - 1].mapping_id], "mappings") if more else None
-    return _page(found[:limit], following, more=more)
+        found = await sql.page(tx, tenant, after, turn.fetch)
+    return json_answer(turn.page(found, lambda mapping: [mapping.mapping_id], shown))
 
 
 @router.get("/v1/mappings/{mapping_id}")
@@ -87,7 +84,7 @@ async def read_mapping(request: Request, principal: Configurer, mapping_id: Mapp
     """The latest version."""
     async with ingest_of(request).database.for_tenant(principal.tenant_id) as tx:
         found = await existing(tx, principal.tenant_id, mapping_id)
-    return _answer(shown(found), 200, _etag(found))
+    return _answer(found)
 
 
 @router.get("/v1/mappings/{mapping_id}/versions")
@@ -99,15 +96,13 @@ async def list_mapping_versions(
     cursor: str | None = None,
 ) -> Response:
     """Every version, newest first; that of a deletion included."""
-    cursors, name, tenant = request.app.state.cursors, f"mapping {mapping_id}", principal.tenant_id
-    before = 2**31 - 1 if cursor is None else int(cursors.open(cursor, name)[0])
+    tenant, turn = principal.tenant_id, Turn.of(request, f"mapping {mapping_id}", limit, cursor)
+    (before,) = turn.after or [BEYOND_VERSIONS]
     async with ingest_of(request).database.for_tenant(tenant) as tx:
-        found = await sql.versions(tx, tenant, mapping_id, before, limit + 1)
-    if not found and cursor is None:
+        found = await sql.versions(tx, tenant, mapping_id, before, turn.fetch)
+    if not found and turn.after is None:
         raise NotFound("no such mapping")
-    more = len(found) > limit
-    following = cursors.seal([found[limit - 1].version], name) if more else None
-    return _page(found[:limit], following, more=more)
+    return json_answer(turn.page(found, lambda version: [version.version], _shown_version))
 
 
 @router.delete("/v1/mappings/{mapping_id}", status_code=204)
@@ -175,15 +170,12 @@ def _refuse_other_kind(there: StoredMapping | None, wanted: MappingDocument) -> 
         raise Invalid("the kind of a mapping stays", errors=[item])
 
 
-def _page(found: Sequence[StoredMapping], following: str | None, *, more: bool) -> Response:
-    items = [shown(one) | ({"deleted": True} if one.deleted else {}) for one in found]
-    return _answer({"items": items, "next_cursor": following, "has_more": more})
+def _shown_version(version: StoredMapping) -> dict[str, Any]:
+    return shown(version) | ({"deleted": True} if version.deleted else {})
 
 
-def _answer(value: Any, status: int = 200, etag: str | None = None) -> Response:
-    body = orjson.dumps(value, option=orjson.OPT_UTC_Z)
-    headers = None if etag is None else {"ETag": etag}
-    return Response(body, status, headers, media_type="application/json")
+def _answer(mapping: StoredMapping, status: int = 200) -> Response:
+    return json_answer(shown(mapping), status, {"ETag": _etag(mapping)})
 
 
 def _etag(mapping: StoredMapping) -> str:

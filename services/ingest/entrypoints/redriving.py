@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common.db import audit
+from libs.common.web.answers import json_answer
 from libs.common.web.auth import Principal
 from libs.common.web.commands_once import command_once, documented_once
 from libs.common.web.errors import TooMany
@@ -25,7 +26,7 @@ from services.ingest.entrypoints.dead_letter_bodies import (
     Redrive,
     RedriveResult,
 )
-from services.ingest.entrypoints.dead_letters import Keeper, json_answer
+from services.ingest.entrypoints.dead_letters import Keeper
 from services.ingest.entrypoints.state import IngestState, ingest_of
 
 router = APIRouter(tags=["dead letters"])

@@ -1,20 +1,20 @@
-"""Records that a connection told of without saying all: which ones, and that they were read."""
+"""What a connection lacks and an operator made good: records to be read anew, missing numbers."""
 
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from libs.common.web.answers import json_answer
 from libs.common.web.commands import command, documented
-from libs.common.web.pages import Limit
-from services.ingest.adapters import connection_reads
+from libs.common.web.pages import Limit, Turn
+from services.ingest.adapters import connection_counters, connection_reads
 from services.ingest.adapters.connection_reads import Position
 from services.ingest.entrypoints.connection_answers import (
     Configurer,
     ConnectionId,
     existing,
-    json_answer,
 )
-from services.ingest.entrypoints.connection_bodies import RecordsRead
+from services.ingest.entrypoints.connection_bodies import NumbersFilled, RecordsRead
 from services.ingest.entrypoints.state import ingest_of
 
 router = APIRouter(tags=["connections"])
@@ -29,16 +29,12 @@ async def list_refreshes(
     cursor: str | None = None,
 ) -> Response:
     """Records to be read from the CRM, by entity and id. An id may be a wildcard, `006*` or `*`."""
-    cursors, name = request.app.state.cursors, f"refreshes {connection_id}"
-    after = Position() if cursor is None else Position(*cursors.open(cursor, name))
-    tenant = principal.tenant_id
+    turn = Turn.of(request, f"refreshes {connection_id}", limit, cursor)
+    after, tenant = Position(*turn.after or ()), principal.tenant_id
     async with ingest_of(request).database.for_tenant(tenant) as tx:
         await existing(tx, tenant, connection_id)
-        found = await connection_reads.refreshes(tx, tenant, connection_id, after, limit + 1)
-    more = len(found) > limit
-    last = found[limit - 1] if more else None
-    following = cursors.seal([last["entity"], last["record_id"]], name) if last else None
-    return json_answer({"items": found[:limit], "next_cursor": following, "has_more": more})
+        found = await connection_reads.refreshes(tx, tenant, connection_id, after, turn.fetch)
+    return json_answer(turn.page(found, lambda one: [one["entity"], one["record_id"]], dict))
 
 
 @router.post(
@@ -54,4 +50,19 @@ async def mark_refreshed(
     async with ingest.database.for_tenant(tenant) as tx:
         await existing(tx, tenant, connection_id)
         done = await connection_reads.done(tx, tenant, connection_id, records, read_at)
+    return {"done": done}
+
+
+@router.post(
+    "/v1/connections/{connection_id}/missing/done", openapi_extra=documented(NumbersFilled)
+)
+async def mark_filled(
+    request: Request, principal: Configurer, connection_id: ConnectionId
+) -> dict[str, Any]:
+    """No longer miss these numbers of deliveries, since an import filled the gap. Repeating it
+    changes nothing more; numbers that are not missing are passed over."""
+    told, tenant = await command(request, NumbersFilled), principal.tenant_id
+    async with ingest_of(request).database.for_tenant(tenant) as tx:
+        await existing(tx, tenant, connection_id)
+        done = await connection_counters.fill(tx, (tenant, connection_id), told.ranges())
     return {"done": done}
