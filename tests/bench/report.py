@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench.ingest import table as ingest
 from tests.bench.latency import table
 from tests.bench.rounds import COPY, FUNNEL, HAND_BATCHED, PER_EVENT
 from tests.bench.run import Result
@@ -137,6 +138,9 @@ def _parts(found: Figures) -> Iterator[tuple[str, Sequence[Titled]]]:
     if "latency" in found:
         waits = table.rows(found["latency"]["shapes"])
         yield table.setting(found["latency"]), [("Waiting", table.HEAD, waits)]
+    if "ingest" in found:
+        told = found["ingest"]
+        yield ingest.setting(told), [("Ingest", ingest.HEAD, ingest.rows(told))]
 
 
 def _markdown(found: Figures) -> Iterator[str]:
