@@ -1,4 +1,4 @@
-"""Deliveries of many events: one that nests too deep for a reader costs no neighbour its place."""
+"""Deliveries of many events: one that no reader should take in costs no neighbour its place."""
 
 import json
 import re
@@ -6,21 +6,21 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from services.ingest.domain.decoding import TooDeep, decode, decode_by, integer
+from services.ingest.domain.decoding import KeyTwice, TooDeep, decode, decode_by, integer, whole
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _PART = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]+|[\]}]+', re.DOTALL)
 """A text, or a run of brackets; a text without an end reaches to the body's, so none is read
 twice."""
-_DECODER = json.JSONDecoder(parse_int=integer)
+_DECODER = json.JSONDecoder(object_pairs_hook=whole, parse_int=integer)
 
 
 def decode_delivery(content: bytes, limit: int) -> Any:
-    """JSON of a request. In a list, what nests too deep is a `TooDeep` in its place; of such a
-    list at most one more than `limit` elements are read."""
+    """JSON of a request. In a list, what nests too deep or says a key twice is a `TooDeep` or a
+    `KeyTwice` in its place; of such a list at most one more than `limit` elements are read."""
     try:
         return decode(content)
-    except TooDeep:
+    except (TooDeep, KeyTwice):
         if not content.lstrip(b"\xef\xbb\xbf \t\n\r").startswith(b"["):
             raise
         return decode_by(lambda text: list(islice(_elements(text), limit + 1)), content)
@@ -47,6 +47,8 @@ def _element(text: str, place: int) -> tuple[Any, int]:
         return _DECODER.raw_decode(text, place)
     except RecursionError:
         return TooDeep(), _end(text, place)
+    except KeyTwice as twice:
+        return twice, _end(text, place)
 
 
 def _end(text: str, place: int) -> int:

@@ -51,6 +51,16 @@ def test_an_endless_integer_beside_a_deep_event_is_its_own_events_fault() -> Non
     assert decoded("9" * 5_000, DEEP)[0] == float("inf")
 
 
+@pytest.mark.parametrize("twice", ['{"a":1,"a":1}', '{"b":[{"a":1,"\\u0061":2}]}'])
+def test_a_key_that_stands_twice_is_its_own_events_fault(twice: str) -> None:
+    before, found, deep, after = decoded('{"a":1}', twice, DEEP, '{"a":[{"a":2}]}')
+    assert (before, is_refused(deep), after) == ({"a": 1}, True, {"a": [{"a": 2}]})
+    assert isinstance(found, ContractViolation)
+    assert (found.code, "'a'" in found.violations[0].detail) == ("duplicate_key", True)
+    with pytest.raises(ContractViolation, match="'a' stands twice"):
+        decode_delivery(twice.encode(), 1_000)
+
+
 @pytest.mark.parametrize(
     "body",
     [

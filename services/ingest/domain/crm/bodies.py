@@ -10,7 +10,7 @@ from libs.common.contracts.cloudevents import IncomingEvent, canonical, check
 from libs.common.contracts.errors import ContractViolation, Violation, pointer
 from libs.common.contracts.values import json_fault
 from services.ingest.domain.crm.model import Delivery, Puzzle, Refresh, Translation, Unreadable
-from services.ingest.domain.decoding import decode
+from services.ingest.domain.decoding import decode_foreign
 
 
 class Puzzling(Exception):
@@ -24,7 +24,7 @@ class Puzzling(Exception):
 def read(delivery: Delivery) -> Any:
     """The body's JSON; raises `Unreadable`."""
     try:
-        return decode(delivery.body)
+        return decode_foreign(delivery.body)
     except ContractViolation as violation:
         raise Unreadable(violation.violations[0].detail) from None
 

@@ -36,6 +36,10 @@ def test_what_is_no_json_is_unreadable(body: bytes) -> None:
         read(Delivery(body, {}))
 
 
+def test_of_a_key_that_a_crm_says_twice_the_last_counts() -> None:
+    assert read(Delivery(b'{"a":1,"a":2}', {})) == {"a": 2}
+
+
 @pytest.mark.parametrize(
     ("rotten", "code"),
     [
