@@ -30,7 +30,7 @@ _MARK = f"""INSERT INTO alerts.subjects AS s
     SET pending_at = COALESCE(s.pending_at, EXCLUDED.pending_at),
         brought = s.brought OR EXCLUDED.brought,
         import_id = COALESCE(EXCLUDED.import_id, s.import_id)"""  # noqa: S608
-_PENDING = """SELECT tenant_id, subject_id FROM alerts.subjects
+PENDING = """SELECT tenant_id, subject_id FROM alerts.subjects
     WHERE pending_at IS NOT NULL AND tenant_id <> ALL($1) AND NOT brought
     ORDER BY pending_at LIMIT $2 FOR UPDATE SKIP LOCKED"""
 NOT_HELD = """NOT EXISTS (SELECT FROM alerts.subjects h WHERE h.tenant_id = t.tenant_id
@@ -78,7 +78,7 @@ async def mark(conn: Any, marks: Collection[Mark]) -> None:
 
 async def pending(conn: Any, sandboxes: Collection[str], limit: int) -> Sequence[SubjectKey]:
     """Claim the subjects of real tenants that have waited longest, imports' apart."""
-    return [(row[0], row[1]) for row in await conn.fetch(_PENDING, list(sandboxes), limit)]
+    return [(row[0], row[1]) for row in await conn.fetch(PENDING, list(sandboxes), limit)]
 
 
 async def due(

@@ -93,6 +93,25 @@ async def test_due_timers_are_reached_by_their_tenant(database: Database, filled
     assert "Seq Scan on timers" not in plan, plan
 
 
+_FACTS = """UPDATE alerts.subjects SET pending_at = $2, brought = false
+    WHERE tenant_id = $1 AND subject_id IN ('D-1', 'D-2')"""
+
+
+@pytest.mark.parametrize("filled", [False, True])
+async def test_what_an_import_holds_is_not_read_to_find_what_waits(
+    database: Database, filled: bool
+) -> None:
+    await tenant(database, 5_000 if filled else 1, timedelta(days=9), held=True)
+    other = await tenant(database, 3, timedelta(minutes=1))
+    async with database.across_tenants() as tx:
+        conn = await driver(tx)
+        await conn.execute(_FACTS, other, NOW)
+        assert await subjects.pending(conn, [], CHUNK) == [(other, "D-1"), (other, "D-2")]
+        await conn.execute("SET LOCAL enable_seqscan = off")
+        found = await conn.fetch(f"EXPLAIN {subjects.PENDING}", [], CHUNK)
+    assert "using subjects_waiting on" in "\n".join(row[0] for row in found)
+
+
 @pytest.mark.parametrize(("ago", "late"), [(14, 0), (16, 1)])
 def test_late_is_a_clock_that_waits_though_facts_are_complete(ago: int, late: int) -> None:
     _show(Moment(NOW, NOW, NOW), NOW - timedelta(minutes=ago))
