@@ -36,6 +36,7 @@ from services.ingest.app.unappended import Unappended
 from services.ingest.domain.crm.model import RefusalCode
 from services.ingest.domain.crm.registry import CONNECTORS
 from services.ingest.entrypoints import (
+    api_keys,
     connection_samples,
     connections,
     connections_listed,
@@ -57,7 +58,7 @@ _STOP_SECONDS = 5.0
 _ROUTERS = (
     events.router, imports.router, mappings.router, directory.router, connections.router,
     connections_listed.router, refreshes.router, connection_samples.router, webhooks.router,
-    dead_letters.router, redriving.router,
+    dead_letters.router, redriving.router, api_keys.router,
 )  # fmt: skip
 
 

@@ -113,8 +113,20 @@ def _upgrade(connection: Connection, schema: str) -> None:
     command.upgrade(config, "head")
 
 
+_FUNCTIONS = "functions"
+
+
 def readers() -> dict[str, dict[str, list[str]]]:
     """The grants file: published schema to view to roles (without the `headway_` prefix)."""
+    return {schema: views for schema, views in _granted().items() if schema != _FUNCTIONS}
+
+
+def callers() -> dict[str, list[str]]:
+    """The same of published functions, by their signatures."""
+    return _granted()[_FUNCTIONS]
+
+
+def _granted() -> dict[str, dict[str, list[str]]]:
     return tomllib.loads((Path(__file__).parent / "grants.toml").read_text("utf-8"))
 
 
@@ -132,6 +144,9 @@ def grants() -> Iterator[str]:
             yield f"SET LOCAL ROLE {LOOKUP if crosses_tenants(view) else OWNER}"
             yield f"GRANT SELECT ON {schema}.{view} TO {grantees}"
             yield f"SET LOCAL ROLE {OWNER}"
+    for function, names in callers().items():
+        grantees = ", ".join(f"headway_{name}" for name in names)
+        yield f"GRANT EXECUTE ON FUNCTION {function} TO {grantees}"
     for service in SERVICES:
         own = f"{api_role(service)}, {worker_role(service)}"
         yield f"GRANT SELECT ON {service}.alembic_version TO {own}"

@@ -15,7 +15,7 @@ from services.ingest.app.directory import IdTaken, KeyInfo, NewKeyRow, Tenant
 
 _TENANT = """tenant_id, name, timezone, currency, fiscal_year_start_month, week_start, sandbox,
     created_at"""
-_KEY = "key_id, name, scopes, created_at, expires_at, revoked_at"
+_KEY = "key_id, name, scopes, created_at, expires_at, revoked_at, last_used_at, replaces"
 _INSERT_TENANT = text(f"""
     INSERT INTO ingest.tenants ({_TENANT})
     VALUES (:tenant_id, :name, :timezone, :currency, :fiscal_year_start_month, :week_start,
@@ -23,9 +23,10 @@ _INSERT_TENANT = text(f"""
     ON CONFLICT DO NOTHING
 """)  # noqa: S608  constants only
 _INSERT_KEY = text("""
-    INSERT INTO ingest.api_keys (tenant_id, key_id, key_hash, name, scopes, created_at, expires_at)
+    INSERT INTO ingest.api_keys
+        (tenant_id, key_id, key_hash, name, scopes, created_at, expires_at, replaces)
     VALUES (:tenant_id, :key_id, :key_hash, :name, CAST(:scopes AS text[]), :created_at,
-        :expires_at)
+        :expires_at, :replaces)
 """)
 _LIST_TENANTS = text(f"""
     SELECT {_TENANT} FROM ingest.tenants WHERE tenant_id > :after ORDER BY tenant_id LIMIT :limit
@@ -91,13 +92,13 @@ class Directory:
         """Whether there is such a key; revoking twice keeps the first time."""
         values = {"tenant_id": tenant_id, "key_id": key_id}
         async with self._tenants.for_tenant(tenant_id) as tx:
-            row = (await tx.execute(_LOCK_KEY, values)).mappings().first()
-            if row is None:
+            key = await locked_key(tx, tenant_id, key_id)
+            if key is None:
                 return False
             at = self._clock.now()
             revoked = await tx.execute(_REVOKE, values | {"at": at})
             if revoked.rowcount:
-                await self._audit_revocation(tx, tenant_id, actor, _key(row), at)
+                await self._audit_revocation(tx, tenant_id, actor, key, at)
         return True
 
     async def _audit_revocation(
@@ -117,6 +118,13 @@ class Directory:
         )
 
 
+async def locked_key(tx: AsyncConnection, tenant_id: str, key_id: str) -> KeyInfo | None:
+    """The key, which nobody else changes before the transaction ends."""
+    values = {"tenant_id": tenant_id, "key_id": key_id}
+    row = (await tx.execute(_LOCK_KEY, values)).mappings().first()
+    return None if row is None else _key(row)
+
+
 async def insert_key(tx: AsyncConnection, clock: Clock, key: NewKeyRow, actor: str) -> None:
     """Store a key and say so in the audit trail."""
     info = key.info
@@ -128,6 +136,7 @@ async def insert_key(tx: AsyncConnection, clock: Clock, key: NewKeyRow, actor: s
         "scopes": list(info.scopes),
         "created_at": info.created_at,
         "expires_at": info.expires_at,
+        "replaces": info.replaces,
     }
     await tx.execute(_INSERT_KEY, values)
     await audit.record(

@@ -1,12 +1,15 @@
 """Bodies of commands: strict, unknown fields are refused."""
 
+from datetime import timedelta
 from typing import Annotated, Literal
 from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from libs.common.contracts.values import Currency, Instant, clean_text
-from libs.common.web.auth import SCOPES
+from libs.common.web.errors import Invalid
+from libs.common.web.principal import SCOPES
+from libs.common.web.query import duration
 
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 TenantId = Annotated[
@@ -18,7 +21,7 @@ Name = Annotated[
     AfterValidator(clean_text),
 ]
 _ZONES = available_timezones()
-_GRANTABLE = frozenset(SCOPES) - {"operator"}
+LONGEST_OVERLAP = timedelta(days=30)
 
 
 def _known_zone(zone: str) -> str:
@@ -28,9 +31,19 @@ def _known_zone(zone: str) -> str:
 
 
 def _known_scopes(scopes: list[str]) -> list[str]:
-    if unknown := sorted(set(scopes) - _GRANTABLE):
+    if unknown := sorted(set(scopes) - SCOPES):
         raise ValueError(f"unknown scopes: {', '.join(unknown)}")
     return sorted(set(scopes))
+
+
+def _overlap(value: str) -> str:
+    try:
+        fits = duration(value) <= LONGEST_OVERLAP
+    except Invalid:
+        fits = False
+    if not fits:
+        raise ValueError("must be a duration from PT0S to P30D")
+    return value
 
 
 class Command(BaseModel):
@@ -53,3 +66,10 @@ class CreateKey(Command):
     name: Name
     scopes: Annotated[list[str], Field(min_length=1, max_length=50), AfterValidator(_known_scopes)]
     expires_at: Instant | None = None
+
+
+class RotateKey(Command):
+    overlap: Annotated[
+        str, StringConstraints(strict=True, max_length=40, pattern="^P"), AfterValidator(_overlap)
+    ] = "P1D"
+    """How long the old key goes on beside its successor."""

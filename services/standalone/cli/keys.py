@@ -1,4 +1,4 @@
-"""`headway keys`: create, list and revoke API keys, with an admin key of the tenant."""
+"""`headway keys`: create, list, rotate and revoke API keys, with an admin key of the tenant."""
 
 from typing import Annotated, Any
 
@@ -10,7 +10,16 @@ from services.standalone.cli.output import AsJson
 from services.standalone.client import Api
 
 app = typer.Typer(no_args_is_help=True)
-_COLUMNS = ("id", "name", "scopes", "created_at", "expires_at", "revoked_at")
+_COLUMNS = (
+    "id",
+    "name",
+    "scopes",
+    "created_at",
+    "expires_at",
+    "revoked_at",
+    "last_used_at",
+    "replaces",
+)
 
 
 @app.command()
@@ -29,12 +38,7 @@ def create(
     async def made(api: Api) -> Any:
         return await api.post("/v1/api-keys", body)
 
-    answer = ask(as_tenant(data_dir), made)
-    if as_json:
-        return show_json(answer)
-    for field, value in answer.items():
-        console.print(f"{field:<12} {value}", soft_wrap=True)
-    return None
+    _show(ask(as_tenant(data_dir), made), as_json)
 
 
 @app.command("list")
@@ -49,6 +53,23 @@ def list_keys(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 
 
 @app.command()
+def rotate(
+    key_id: str,
+    overlap: Annotated[
+        str, typer.Option(help="How long the old key goes on: PT0S to P30D.")
+    ] = "P1D",
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give a key, by its id, a successor with the same rights; it is shown this once."""
+
+    async def made(api: Api) -> Any:
+        return await api.post(f"/v1/api-keys/{key_id}/rotate", {"overlap": overlap})
+
+    _show(ask(as_tenant(data_dir), made), as_json)
+
+
+@app.command()
 def revoke(key_id: str, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Revoke a key by its id; within 30 s every process refuses requests with it."""
 
@@ -57,3 +78,11 @@ def revoke(key_id: str, data_dir: DataDir = None, as_json: AsJson = False) -> No
 
     ask(as_tenant(data_dir), revoked)
     show_json({"revoked": key_id}) if as_json else console.print(f"revoked {key_id}")
+
+
+def _show(key: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        return show_json(key)
+    for field, value in key.items():
+        console.print(f"{field:<19} {value}", soft_wrap=True)
+    return None

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from libs.common.db.ddl import LOOKUP, OWNER, api_role, worker_role
-from libs.common.db.migrate import SERVICES, crosses_tenants, readers
+from libs.common.db.migrate import SERVICES, callers, crosses_tenants, readers
 from libs.common.db.selfcheck import exempt
 from tests.integration.common.catalog import TENANTS, Table, published_views, row_of, walled_tables
 
@@ -230,6 +230,45 @@ async def test_a_planted_grant_is_noticed(admin: Any, planted: str) -> None:
     await admin.execute(planted)
     with pytest.raises(AssertionError):
         await assert_grants_are_the_file(admin)
+
+
+async def assert_callers_are_the_file(connection: Any) -> None:
+    rows = await connection.fetch(
+        """SELECT format('%s.%s(%s)', n.nspname, p.proname,
+                pg_get_function_identity_arguments(p.oid)) AS function,
+            pg_get_userbyid(p.proowner) AS owner, coalesce(r.rolname, 'PUBLIC') AS role
+        FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace,
+            aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
+            LEFT JOIN pg_roles r ON r.oid = a.grantee
+        WHERE n.nspname = ANY($1)""",
+        [f"{service}_api" for service in SERVICES],
+    )
+    told = {
+        (function, f"headway_{role}") for function, roles in callers().items() for role in roles
+    }
+    assert {row["owner"] for row in rows} == {OWNER}
+    found = {(row["function"], row["role"]) for row in rows if row["role"] != OWNER}
+    assert found == told
+
+
+async def test_the_grants_file_names_who_may_call_what(admin: Any) -> None:
+    await assert_callers_are_the_file(admin)
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "GRANT EXECUTE ON FUNCTION ingest_api.keys_used_v1 TO PUBLIC",
+        "GRANT EXECUTE ON FUNCTION ingest_api.keys_used_v1 TO headway_funnel_worker",
+        "REVOKE EXECUTE ON FUNCTION ingest_api.keys_used_v1 FROM headway_alerts_api",
+        "ALTER FUNCTION ingest_api.keys_used_v1 OWNER TO headway_lookup",
+        "CREATE FUNCTION funnel_api.unnamed_v1() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    ],
+)
+async def test_a_planted_right_to_call_is_noticed(admin: Any, planted: str) -> None:
+    await admin.execute(planted)
+    with pytest.raises(AssertionError):
+        await assert_callers_are_the_file(admin)
 
 
 async def test_no_service_reaches_another_services_tables(admin: Any) -> None:
