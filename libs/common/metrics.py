@@ -72,6 +72,10 @@ INGEST_CONNECTIONS_SILENT = OwnGauge(
     "headway_ingest_connections_silent",
     "Connections that have been silent through hours in which they delivered a week before.",
 )
+INGEST_CONNECTIONS_MISSING = OwnGauge(
+    "headway_ingest_connections_missing",
+    "Connections that miss deliveries, by the numbers that their sources give them.",
+)
 INGEST_EVENT_AGE = Histogram(
     "headway_ingest_event_age_seconds",
     "From when an event occurred to when it was received.",

@@ -12,7 +12,11 @@ from services.ingest.adapters.connection_counts import QUIET
 
 _COUNTS = text(f"""
     SELECT connection_id, deliveries, accepted, duplicates, rejected, refused, last_delivery_at,
-        last_event_at, {QUIET} AS quiet_hours
+        last_event_at, {QUIET} AS quiet_hours, coalesce((SELECT k.missing
+            FROM ingest.connection_counters k JOIN ingest.connections n
+            USING (tenant_id, connection_id)
+            WHERE k.tenant_id = c.tenant_id AND k.connection_id = c.connection_id
+                AND n.definition ->> 'counter' = k.pointer), 0) AS missing
     FROM ingest.connection_counts c
     WHERE tenant_id = :tenant_id AND connection_id = ANY (CAST(:ids AS text[]))
 """)  # noqa: S608  constants only

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from services.ingest.domain.connections import Live
+from services.ingest.domain.counters import MOST
+from services.ingest.domain.ranges import Ranges, united
 
 Key = tuple[str, str]
 """Tenant and connection."""
@@ -20,6 +22,20 @@ class Delivered:
     duplicates: int
     rejected: int
     last_event_at: datetime | None
+    number: int | None = None
+    """That its source gave it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Of deliveries that brought something new, and of those that repeated what came."""
+
+    fresh: Ranges = ()
+    again: Ranges = ()
+
+    def with_(self, other: "Numbers") -> "Numbers":
+        fresh, again = united(self.fresh, other.fresh), united(self.again, other.again)
+        return Numbers(fresh[-MOST:], again[-MOST:])
 
 
 @dataclass(slots=True)
@@ -36,6 +52,8 @@ class Tally:
     hours: Counter[datetime] = field(default_factory=Counter)
     matched: dict[str, datetime] = field(default_factory=dict)
     """When a secret, by its mark, proved a delivery last."""
+    numbers: dict[str, Numbers] = field(default_factory=dict)
+    """By the pointer that showed them."""
 
     def add(self, other: "Tally") -> None:
         self.deliveries += other.deliveries
@@ -48,6 +66,8 @@ class Tally:
         self.hours.update(other.hours)
         for mark, at in other.matched.items():
             self.matched[mark] = max(at, self.matched.get(mark, at))
+        for pointer, numbers in other.numbers.items():
+            self.numbers[pointer] = self.numbers.get(pointer, Numbers()).with_(numbers)
 
 
 class ConnectionCounts:
@@ -66,6 +86,7 @@ class ConnectionCounts:
             last_delivery_at=one.at,
             last_event_at=one.last_event_at,
             hours=Counter({hour: 1}),
+            numbers=_numbered(live.counter, one),
         )
         self._of((live.tenant_id, live.connection_id)).add(tally)
 
@@ -92,6 +113,13 @@ class ConnectionCounts:
 
     def _of(self, key: Key) -> Tally:
         return self._tallies.setdefault(key, Tally())
+
+
+def _numbered(pointer: str | None, one: Delivered) -> dict[str, Numbers]:
+    if pointer is None or one.number is None:
+        return {}
+    at = ((one.number, one.number),)
+    return {pointer: Numbers(fresh=at) if one.accepted else Numbers(again=at)}
 
 
 def _later(one: datetime | None, other: datetime | None) -> datetime | None:

@@ -19,6 +19,8 @@ from services.ingest.app.connector_faults import ours
 from services.ingest.app.ports import Sandboxes
 from services.ingest.domain import letters
 from services.ingest.domain.connections import Live
+from services.ingest.domain.counters import number_at
+from services.ingest.domain.crm.bodies import read
 from services.ingest.domain.crm.model import (
     Connector,
     Delivery,
@@ -81,7 +83,7 @@ class Receiver:
         Events come first: a puzzle that cannot be kept now holds up none of its neighbours.
         """
         self._prove(live, delivery, receipt.received_at)
-        told = await self._told(live, delivery)
+        told, number = await self._told(live, delivery)
         examined = await self._examined(told.events, receipt)
         decision = await self._acceptor.accept(receipt, examined)
         kept = letters.of_puzzles(live, delivery, told.puzzles)
@@ -89,7 +91,7 @@ class Receiver:
         if kept or told.refreshes:
             async with asyncio.timeout(self._settings.index_deadline):
                 await self._keeper.keep(live, kept, told.refreshes, receipt.received_at)
-        self._count(live, receipt, examined, decision, puzzles=len(told.puzzles))
+        self._count(live, receipt, examined, decision, puzzles=len(told.puzzles), number=number)
         return _received(decision, told, len(kept))
 
     def proof(self, live: Live, delivery: Delivery, now: datetime) -> int:
@@ -102,11 +104,15 @@ class Receiver:
         """Raises `Unreadable` or `ConnectorFailed`."""
         return ours(live, lambda: self._connectors[live.kind].translate(delivery, live.connection))
 
-    async def _told(self, live: Live, delivery: Delivery) -> Translation:
+    async def _told(self, live: Live, delivery: Delivery) -> tuple[Translation, int | None]:
         """A large body beside the event loop: thousands of records take seconds."""
         if len(delivery.body) < _LARGE:
-            return self.translate(live, delivery)
-        return await asyncio.to_thread(self.translate, live, delivery)
+            return self._read(live, delivery)
+        return await asyncio.to_thread(self._read, live, delivery)
+
+    def _read(self, live: Live, delivery: Delivery) -> tuple[Translation, int | None]:
+        told = self.translate(live, delivery)
+        return told, None if live.counter is None else number_at(read(delivery), live.counter)
 
     def _prove(self, live: Live, delivery: Delivery, now: datetime) -> None:
         try:
@@ -137,6 +143,7 @@ class Receiver:
         decision: Decision,
         *,
         puzzles: int,
+        number: int | None,
     ) -> None:
         counting.judged(live.kind, examined, decision)
         counting.came(decision.fresh, receipt.received_at)
@@ -151,6 +158,7 @@ class Receiver:
                 duplicates=by.count("duplicate"),
                 rejected=by.count("rejected") + puzzles,
                 last_event_at=_latest(decision.fresh),
+                number=number,
             ),
         )
 

@@ -11,7 +11,7 @@ from services.ingest.domain.mapping.compiled import CompiledMapping
 
 Definition = Mapping[str, Any]
 """`kind`, the three maps, `id_prefix`, `public_url`, `mapping_id` and the like; never a secret."""
-LATER: Definition = {"old_secret_expires_at": None}
+LATER: Definition = {"old_secret_expires_at": None, "counter": None}
 """What definitions of an earlier release do not have, as it is where nobody sets it."""
 
 
@@ -55,6 +55,8 @@ class Live:
     marks: Sequence[str] = ()
     """Of each of its secrets, in their order."""
     old_expires_at: datetime | None = None
+    counter: str | None = None
+    """Where a body has the number that its source gave it."""
 
     def proving(self, now: datetime) -> Connection:
         """With the secrets that prove a delivery now: all but the newest may have ended."""
@@ -87,7 +89,8 @@ def live(
         mapping=mapping,
     )
     expires = _instant(definition.get("old_secret_expires_at"))
-    return Live(tenant_id, connection_id, definition["kind"], connection, marks, expires)
+    counter = definition.get("counter")
+    return Live(tenant_id, connection_id, definition["kind"], connection, marks, expires, counter)
 
 
 def _instant(text: str | None) -> datetime | None:

@@ -9,7 +9,9 @@ from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 from libs.common.contracts.events import ATTRIBUTE, DealFields
 from libs.common.contracts.values import Instant, clean_text
 from libs.common.web.errors import ErrorItem
+from services.ingest.domain.counters import HIGHEST
 from services.ingest.domain.crm.model import Kind
+from services.ingest.domain.ranges import Ranges
 from services.ingest.entrypoints.schemas import Command
 
 MAX_SECRETS = 2
@@ -54,7 +56,8 @@ Secret = Annotated[SecretStr, Field(min_length=1, max_length=1_000)]
 class PutConnection(Command):
     """How one account of a CRM delivers. `secrets` are never shown; left out on a replacement, the
     ones that are there stay. Of two the newer comes first; both prove deliveries, the older one
-    until `old_secret_expires_at`."""
+    until `old_secret_expires_at`. `counter` is a JSON pointer into bodies, to a number that the
+    source raises by one with each delivery."""
 
     kind: Kind
     secrets: Annotated[list[Secret], Field(min_length=1, max_length=MAX_SECRETS)] | None = None
@@ -70,6 +73,14 @@ class PutConnection(Command):
     ) = None
     mapping_id: Id | None = None
     old_secret_expires_at: Instant | None = None
+    counter: (
+        Annotated[
+            str,
+            StringConstraints(strict=True, max_length=200, pattern=r"^(/([^~/]|~[01])*)+$"),
+            AfterValidator(_printable),
+        ]
+        | None
+    ) = None
 
     def definition(self) -> dict[str, Any]:
         """All but the secrets."""
@@ -101,6 +112,29 @@ class RecordsRead(Command):
 
     records: Annotated[list[Record], Field(min_length=1, max_length=500)]
     read_at: Instant | None = None
+
+
+class Numbers(Command):
+    """From one number to another, both included."""
+
+    from_: Annotated[int, Field(alias="from", strict=True, ge=0, le=HIGHEST)]
+    to: Annotated[int, Field(strict=True, ge=0, le=HIGHEST)]
+
+
+class NumbersFilled(Command):
+    """Numbers of deliveries that are no longer missed, since what they told of was fetched."""
+
+    missing: Annotated[list[Numbers], Field(min_length=1, max_length=1_000)]
+
+    def ranges(self) -> Ranges:
+        """Those that begin after their end are empty."""
+        return [(one.from_, one.to) for one in self.missing if one.from_ <= one.to]
+
+
+def counter_faults(wanted: PutConnection) -> Iterator[ErrorItem]:
+    """A pointer into bodies that are no JSON."""
+    if wanted.counter is not None and wanted.kind == "salesforce_outbound":
+        yield ErrorItem("its messages are no JSON", "invalid_field", pointer="/counter")
 
 
 def secret_faults(kind: Kind, secrets: Sequence[str]) -> Iterator[ErrorItem]:

@@ -17,7 +17,11 @@ from services.ingest.entrypoints.connection_answers import (
     answer,
     etag_of,
 )
-from services.ingest.entrypoints.connection_bodies import PutConnection, secret_faults
+from services.ingest.entrypoints.connection_bodies import (
+    PutConnection,
+    counter_faults,
+    secret_faults,
+)
 from services.ingest.entrypoints.connections_mapped import refuse_unmapped
 from services.ingest.entrypoints.state import IngestState, ingest_of
 
@@ -64,6 +68,8 @@ async def _wanted(request: Request) -> PutConnection:
     wanted = await command(request, PutConnection)
     if faults := list(secret_faults(wanted.kind, wanted.plain() or ())):
         raise Invalid("these secrets could prove nothing", code="invalid_secret", errors=faults)
+    if faults := list(counter_faults(wanted)):
+        raise Invalid("this kind has no counter", errors=faults)
     return wanted
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from services.ingest.adapters.connection_counts import QUIET_HOURS
 from services.ingest.domain.connections import ConnectionVersion, StoredConnection
+from services.ingest.domain.counters import Counted
 from services.ingest.domain.crm.registry import CONNECTORS
 
 _COUNTS = ("deliveries", "accepted", "duplicates", "rejected", "refused")
@@ -56,18 +57,38 @@ def shown_version(version: ConnectionVersion) -> dict[str, Any]:
 
 
 def shown_traffic(counts: Mapping[Any, Any] | None) -> dict[str, Any]:
-    """What came, and the silence since, if it is longer than usual."""
+    """What came, and what seems to be missing: a silence that is longer than usual, numbers."""
     held: Mapping[Any, Any] = counts or {}
-    quiet = held.get("quiet_hours", 0)
-    gap = (
-        {"since": held["last_delivery_at"], "quiet_hours": quiet} if quiet >= QUIET_HOURS else None
-    )
     return {
         "counts": {name: held.get(name, 0) for name in _COUNTS},
         "last_delivery_at": held.get("last_delivery_at"),
         "last_event_at": held.get("last_event_at"),
-        "gap": gap,
+        "gap": _gap(held) or None,
     }
+
+
+def _gap(held: Mapping[Any, Any]) -> dict[str, Any]:
+    gap: dict[str, Any] = {}
+    if (quiet := held.get("quiet_hours", 0)) >= QUIET_HOURS:
+        gap = {"since": held["last_delivery_at"], "quiet_hours": quiet}
+    if missing := held.get("missing", 0):
+        gap["missing_count"] = missing
+    return gap
+
+
+def shown_numbers(traffic: dict[str, Any], counted: Counted | None) -> dict[str, Any]:
+    """`traffic` with the numbers that are missing, and with what the source has counted."""
+    told = None
+    if counted is not None:
+        told = {
+            "highest": counted.highest,
+            "given_up": counted.given_up,
+            "restarts": counted.restarts,
+            "restarted_at": counted.restarted_at,
+        }
+    missing = [{"from": first, "to": last} for first, last in counted.missing] if counted else []
+    gap = {**(traffic["gap"] or {}), "missing": missing} if missing else traffic["gap"]
+    return {**traffic, "gap": gap, "counted": told}
 
 
 def shown_refreshes(waiting: int, first: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
