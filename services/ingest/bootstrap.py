@@ -26,6 +26,7 @@ from services.ingest.app.accept import Acceptor
 from services.ingest.app.connection_counts import ConnectionCounts
 from services.ingest.app.draining import Drainer
 from services.ingest.app.own_topic import OwnTopic
+from services.ingest.app.quotas import EventQuotas
 from services.ingest.app.receiving import Receiver
 from services.ingest.app.redriving import Redriver
 from services.ingest.app.run_import import ImportRunner
@@ -52,7 +53,7 @@ from services.ingest.entrypoints import (
 )
 from services.ingest.entrypoints.import_worker import ImportWorker
 from services.ingest.entrypoints.state import IngestState
-from services.ingest.settings import IngestSettings
+from services.ingest.settings import IngestSettings, QuotaSettings
 
 _STOP_SECONDS = 5.0
 _ROUTERS = (
@@ -62,14 +63,22 @@ _ROUTERS = (
 )  # fmt: skip
 
 
-def build(resources: Resources, settings: IngestSettings | None = None) -> Service:
+def build(
+    resources: Resources,
+    settings: IngestSettings | None = None,
+    quotas: QuotaSettings | None = None,
+) -> Service:
     """Ingest over opened resources; `settings` is for tests."""
-    return _Wiring(resources, settings or IngestSettings()).service()
+    allowed = quotas or QuotaSettings.model_construct()
+    return _Wiring(resources, settings or IngestSettings(), allowed).service()
 
 
 class _Wiring:
-    def __init__(self, resources: Resources, settings: IngestSettings) -> None:
-        self._resources, self._settings = resources, settings
+    def __init__(
+        self, resources: Resources, settings: IngestSettings, quotas: QuotaSettings
+    ) -> None:
+        self._resources, self._settings, self._quotas = resources, settings, quotas
+        self._events = EventQuotas(quotas, resources.clock)
         url = resources.database_url
         self._api = Database(url, "headway_ingest_api", statement_timeout=3)
         self._exports = Database(url, "headway_ingest_api", pool_size=2, statement_timeout=60)
@@ -81,8 +90,9 @@ class _Wiring:
         self._index = SqlIndex(self._worker)
         self._topic, self._spools = self._own_topic(), self._spooling()
         self._acceptor = Acceptor(
-            resources.log, self._index, resources.clock, self._unappended, self._spools, settings
-        )
+            resources.log, self._index, resources.clock, self._unappended, self._spools, settings,
+            self._events,
+        )  # fmt: skip
         self._heartbeat = Heartbeat(
             self._worker, resources.process_id, self._unappended.oldest, self._spools,
             resources.clock, settings,
@@ -143,6 +153,8 @@ class _Wiring:
             clock=clock,
             pepper=self._resources.key_for("api-keys"),
             settings=settings,
+            quotas=self._events,
+            quota_imports=self._quotas.quota_imports,
         )
 
     def _receiver(self) -> Receiver:

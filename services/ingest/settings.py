@@ -1,6 +1,14 @@
-"""Limits of ingest, as values; the start values of the reliability settings sheet."""
+"""Limits of ingest, as values; the start values of the reliability settings sheet. Quotas."""
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field, NonNegativeInt, field_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
+
+from libs.common.settings import ServiceSettings
 
 MIB = 1024 * 1024
 
@@ -32,7 +40,8 @@ class IngestSettings:
     index_pause: float = 1.0
     """How long the dedup index is left alone after it did not answer."""
     max_waiting: int = 50_000
-    """Events that may wait for the log in this process; more answer 503."""
+    """Events that may wait for the log in this process, and half as many of a single tenant; more
+    answer 503."""
     max_group: int = 2_000
     max_batch_bytes: int = MIB
     max_batch_events: int = 1_000
@@ -42,10 +51,35 @@ class IngestSettings:
     max_inflate_ratio: int = 100
     import_idle: float = 30.0
     import_chunk_rows: int = 2_000
-    import_chunk_bytes: int = 8 * MIB
+    import_chunk_bytes: int = 2 * MIB
+    """One append of the log, which has seconds for it."""
     import_lease: float = 30.0
     import_poll: float = 1.0
     max_import_errors: int = 100_000
     heartbeat: float = 1.0
     heartbeat_stale: float = 60.0
     export_page: int = 1_000
+
+
+class QuotaSettings(ServiceSettings):
+    """What only ingest reads (`HEADWAY_INGEST_*`)."""
+
+    model_config = SettingsConfigDict(env_prefix="HEADWAY_INGEST_", frozen=True, extra="forbid")
+    quota_events: int = Field(default=0, ge=0)
+    """Events that a tenant may bring one process in a minute; 0 for any number."""
+    quotas: Annotated[Mapping[str, NonNegativeInt], NoDecode] = {}
+    """The same of single tenants."""
+    quota_imports: int = Field(default=0, ge=0)
+    """Imports of a tenant that may wait or run at a time; 0 for any number."""
+
+    @field_validator("quotas", mode="before")
+    @classmethod
+    def _decoded(cls, told: object) -> object:
+        """What is told by the environment."""
+        try:
+            decoded = json.loads(told) if isinstance(told, str) else told
+        except ValueError:
+            decoded = None
+        if not isinstance(decoded, Mapping):
+            raise ValueError('must be a JSON object such as {"acme": 60000}')
+        return decoded

@@ -59,6 +59,9 @@ _IMPORTS = text(f"""
         AND (CAST(:before AS uuid) IS NULL OR import_id < CAST(:before AS uuid))
     ORDER BY import_id DESC LIMIT :limit
 """)  # noqa: S608
+_RUNNING = text("""
+    SELECT count(*) FROM ingest.imports WHERE tenant_id = :tenant_id AND state = 'running'
+""")
 _IMPORT_ERRORS = text("""
     SELECT row, code, detail, raw FROM ingest.import_errors
     WHERE tenant_id = :tenant_id AND import_id = :import_id AND row > :after
@@ -106,6 +109,11 @@ class Reads:
         values = {"tenant_id": tenant_id, "import_id": import_id}
         async with self._database.for_tenant(tenant_id) as tx:
             return (await tx.execute(_IMPORT, values)).mappings().first()
+
+    async def imports_running(self, tenant_id: str) -> int:
+        """How many of a tenant's imports have not ended."""
+        async with self._database.for_tenant(tenant_id) as tx:
+            return int(await tx.scalar(_RUNNING, {"tenant_id": tenant_id}) or 0)
 
     async def imports(
         self, tenant_id: str, before: UUID | None, limit: int

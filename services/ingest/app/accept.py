@@ -12,6 +12,7 @@ from libs.common.eventlog.port import EventLog, LogUnavailable, UnknownTopic
 from services.ingest.app.appending import append_all
 from services.ingest.app.grouped import Grouped, Overloaded
 from services.ingest.app.ports import Appended, Index, IndexUnavailable
+from services.ingest.app.quotas import EventQuotas
 from services.ingest.app.spools import Spools
 from services.ingest.app.unappended import Unappended
 from services.ingest.domain.decide import decide
@@ -38,20 +39,26 @@ class Acceptor:
         unappended: Unappended,
         spools: Spools,
         settings: IngestSettings,
+        quotas: EventQuotas,
     ) -> None:
         self._log, self._index, self._clock = log, index, clock
         self._unappended, self._spools, self._settings = unappended, spools, settings
+        self._quotas = quotas
         self._index_rests_until = float("-inf")
         self._lookups = self._group(self._look_up, settings.lookup_deadline)
         self._appends = self._group(self._append_records, settings.append_limit)
         self._writes = self._group(self._write_index, settings.index_deadline)
 
     async def accept(self, receipt: Receipt, examined: Sequence[Examined]) -> Decision:
-        """Verdicts of a delivery; raises `SpoolFull`, `Overloaded`, `IndexUnavailable` or
-        `TimeoutError`.
+        """Verdicts of a delivery; raises `OverQuota`, `SpoolFull`, `Overloaded`, `IndexUnavailable`
+        or `TimeoutError`.
 
         A raise means that nothing is promised: the sender's repetition is harmless.
         """
+        with self._quotas.using(receipt.tenant_id, len(examined), insist=receipt.insists):
+            return await self._accepted(receipt, examined)
+
+    async def _accepted(self, receipt: Receipt, examined: Sequence[Examined]) -> Decision:
         faults.hit("ingest.received")
         until = self._clock.monotonic() + self._settings.accept_deadline
         with self._unappended.hold(receipt.received_at):
@@ -81,8 +88,10 @@ class Acceptor:
             return {}
         try:
             async with asyncio.timeout(self._settings.lookup_deadline):
-                hashes = await self._lookups.submit(keys)
-        except (IndexUnavailable, Overloaded, TimeoutError) as error:
+                hashes = await self._lookups.submit(keys, keys[0].tenant_id)
+        except Overloaded:  # by its tenant's own share: no reason for others to go without
+            return {}
+        except (IndexUnavailable, TimeoutError) as error:
             self._rest("lookup", error)
             return {}
         return {key: known for key, known in zip(keys, hashes, strict=True) if known is not None}
@@ -107,7 +116,7 @@ class Acceptor:
         comes twice has one effect."""
         try:
             async with asyncio.timeout(self._settings.append_deadline):
-                return await self._appends.submit(direct)
+                return await self._appends.submit(direct, direct[0].envelope.tenant_id)
         except (TimeoutError, LogUnavailable, UnknownTopic) as error:
             self._spools.own.log_down = True
             _log.warning("log_did_not_acknowledge", events=len(direct), error=repr(error))
@@ -127,8 +136,10 @@ class Acceptor:
             return
         try:
             async with asyncio.timeout(left):
-                await self._writes.submit(appended)
-        except (IndexUnavailable, Overloaded, TimeoutError) as error:
+                await self._writes.submit(appended, appended[0].candidate.envelope.tenant_id)
+        except Overloaded:
+            metrics.INGEST_INDEX_FAILURES.inc(len(appended))
+        except (IndexUnavailable, TimeoutError) as error:
             metrics.INGEST_INDEX_FAILURES.inc(len(appended))
             self._rest("write", error)
 

@@ -87,7 +87,7 @@ class Spool:
             raise SpoolFull(reason)
         with self._on_their_way(candidates):
             async with asyncio.timeout(self._settings.spool_deadline):
-                await self._writes.submit(candidates)
+                await self._writes.submit(candidates, candidates[0].envelope.tenant_id)
 
     async def head(self, most: int) -> list[tuple[Place, bytes]]:
         """The oldest frames that wait, `most` at most."""

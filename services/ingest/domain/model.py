@@ -22,6 +22,7 @@ class Receipt:
     """The circumstances under which events arrive; the tenant is the credential's.
 
     With `recorded="occurred"` the source vouches that it recorded each event when it happened.
+    With `insists` the sender takes no refusal for being over a quota.
     """
 
     tenant_id: str
@@ -29,6 +30,7 @@ class Receipt:
     origin: Origin = "live"
     recorded: Recorded = "now"
     traceparent: str | None = None
+    insists: bool = False
 
 
 class EventKey(NamedTuple):

@@ -10,10 +10,13 @@ from fastapi import Response
 
 from libs.common.eventlog.port import LogError, RecordTooLarge
 from libs.common.web.errors import AppError, ErrorItem, Invalid, TooLarge, Unavailable
+from libs.common.web.quota_headers import OverLimit
 from services.ingest.app.grouped import Overloaded
 from services.ingest.app.ports import IndexUnavailable, SpoolFull
+from services.ingest.app.quotas import OverQuota
 from services.ingest.domain.model import TOO_LARGE, Decision, Verdict
 
+QUOTA_EXCEEDED = "quota_exceeded"
 RETRY_AFTER = 2
 MAX_ITEMS = 100
 """Violations told in one problem; the first ones say enough."""
@@ -35,9 +38,11 @@ def accepted(decision: Decision, *, batch: bool) -> Response:
 
 @asynccontextmanager
 async def unavailable() -> AsyncIterator[None]:
-    """503 where nothing was promised; a repetition of the request is harmless."""
+    """503 where nothing was promised, or 429; a repetition of the request is harmless."""
     try:
         yield
+    except OverQuota as error:
+        raise OverLimit(str(error), error.standing, code=QUOTA_EXCEEDED) from None
     except RecordTooLarge as error:
         raise TooLarge("the event log takes no event of this size") from error
     except (LogError, SpoolFull) as error:

@@ -17,6 +17,7 @@ from libs.common.web.deal_filters import one_of
 from libs.common.web.errors import ErrorItem, Forbidden, Invalid, NotFound
 from libs.common.web.params import text
 from libs.common.web.query import instant
+from libs.common.web.quota_headers import tell
 from services.ingest.adapters.reads import ExportFilter
 from services.ingest.app import counting
 from services.ingest.app.ahead import flagged
@@ -49,6 +50,8 @@ async def take_events(request: Request, principal: Writer) -> Response:
     """One event or a batch; a 202 says that each accepted event is durable."""
     ingest = ingest_of(request)
     mode = mode_of(request.headers)
+    async with unavailable():
+        ingest.quotas.check(principal.tenant_id)
     body = await read_body(request, ingest.settings.max_batch_bytes)
     receipt = Receipt(principal.tenant_id, ingest.clock.now(), traceparent=_traceparent(request))
     delivery = read_delivery(mode, request.headers, body, receipt, ingest.settings)
@@ -58,6 +61,8 @@ async def take_events(request: Request, principal: Writer) -> Response:
         decision = await ingest.acceptor.accept(receipt, events)
     counting.judged("api", events, decision)
     counting.came(decision.fresh, receipt.received_at)
+    if standing := ingest.quotas.standing(principal.tenant_id):
+        tell(request.scope, standing)
     return accepted(decision, batch=delivery.batch)
 
 

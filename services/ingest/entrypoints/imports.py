@@ -38,6 +38,7 @@ from services.ingest.app.imports import (
 from services.ingest.domain.model import Recorded
 from services.ingest.domain.rows import RowError
 from services.ingest.entrypoints.events import NDJSON
+from services.ingest.entrypoints.import_quota import refuse_too_many
 from services.ingest.entrypoints.imports_mapped import mapping_for, refuse_misfit
 from services.ingest.entrypoints.state import IngestState, ingest_of
 
@@ -65,6 +66,7 @@ async def start_import(
     refuse_key(request, _SENT_AGAIN)
     media, encoding = _media(request, mapping), _encoding(request)
     ingest = ingest_of(request)
+    await refuse_too_many(ingest, principal.tenant_id)
     by = await mapping_for(ingest, principal.tenant_id, media, mapping)
     unhurried(request.scope)
     import_id = uuid7(ingest.clock)

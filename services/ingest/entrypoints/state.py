@@ -16,6 +16,7 @@ from services.ingest.adapters.reads import Reads
 from services.ingest.adapters.sealing import Sealer
 from services.ingest.app.accept import Acceptor
 from services.ingest.app.ports import Sandboxes
+from services.ingest.app.quotas import EventQuotas
 from services.ingest.app.receiving import Receiver
 from services.ingest.app.redriving import Redriver
 from services.ingest.app.status import StatusReader
@@ -45,6 +46,8 @@ class IngestState:
     clock: Clock
     pepper: bytes
     settings: IngestSettings
+    quotas: EventQuotas
+    quota_imports: int
 
 
 def ingest_of(request: Request) -> IngestState:

@@ -13,7 +13,8 @@ from services.ingest.app.connector_faults import ConnectorFailed
 from services.ingest.app.receiving import Received
 from services.ingest.domain.crm import salesforce_outbound
 from services.ingest.domain.crm.model import Kind, Refused, Unreadable
-from services.ingest.entrypoints.answers import RETRY_AFTER, unavailable
+from services.ingest.domain.crm.pressure import OVER_QUOTA
+from services.ingest.entrypoints.answers import unavailable
 
 _BASIC = ("pipedrive", "generic")
 
@@ -57,9 +58,10 @@ async def refusals(kind: Kind) -> AsyncIterator[None]:
     except ConnectorFailed:
         raise connector_failed() from None
     except TooMany as error:
-        if kind != "espocrm":  # which takes a 429 for the end of the delivery
+        if OVER_QUOTA[kind] == "429":
             raise
-        raise Unavailable(error.detail, code=error.code, retry_after=RETRY_AFTER) from None
+        later = int(error.headers["Retry-After"])
+        raise Unavailable(error.detail, code=error.code, retry_after=later) from None
 
 
 @asynccontextmanager

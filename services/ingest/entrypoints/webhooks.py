@@ -7,6 +7,7 @@ from libs.common.web.body import read_body
 from libs.common.web.errors import BadRequest, NotFound, Unavailable
 from libs.common.web.strict import AnyParameters
 from services.ingest.domain.crm.model import Delivery
+from services.ingest.domain.crm.pressure import OVER_QUOTA
 from services.ingest.domain.model import Receipt
 from services.ingest.entrypoints.connection_answers import existing_id
 from services.ingest.entrypoints.state import IngestState, ingest_of
@@ -29,7 +30,8 @@ async def take_webhook(request: Request, connection_id: str) -> Response:
         raise NotFound("no such connection")
     request.state.tenant_id = live.tenant_id
     delivery = Delivery(body, dict(request.headers), dict(request.query_params), request.method)
-    receipt = Receipt(live.tenant_id, ingest.clock.now())
+    insists = OVER_QUOTA[live.kind] == "taken"
+    receipt = Receipt(live.tenant_id, ingest.clock.now(), insists=insists)
     async with refusals(live.kind):
         return received(live.kind, await ingest.receiver.receive(live, delivery, receipt))
 

@@ -19,9 +19,10 @@ from libs.common.settings import CommonSettings
 from libs.common.web.auth import Authenticator
 from libs.common.web.cursors import Cursors
 from libs.common.web.factory import create_app
+from libs.common.web.limits import limits_of
 from services.ingest.app.bootstrap_keys import ensure_operator_key
 from services.ingest.bootstrap import build
-from services.ingest.settings import IngestSettings
+from services.ingest.settings import IngestSettings, QuotaSettings
 from tests.integration.ingest.fakes import ScriptedLog
 
 SECRET = b"a secret of tests"
@@ -79,20 +80,23 @@ def _client(transport: httpx.ASGITransport, key: str | None) -> httpx.AsyncClien
 
 
 def resources(url: str, folder: Path, log: EventLog, process_id: str = "p1") -> Resources:
-    settings = CommonSettings(data_dir=folder)
+    settings = CommonSettings(data_dir=folder, rate_failures=0)
     return Resources(SystemClock(), settings, url, log, SECRET, process_id)
 
 
 @asynccontextmanager
-async def running(built: Resources, settings: IngestSettings) -> AsyncIterator[Any]:
+async def running(
+    built: Resources, settings: IngestSettings, quotas: QuotaSettings | None = None
+) -> AsyncIterator[Any]:
     """The service and its application, started."""
-    service = build(built, settings)
+    service = build(built, settings, quotas)
     keys = Database(built.database_url, "headway_ingest_api", pool_size=2)
     app = create_app(
         [service],
         authenticator=Authenticator(keys, built.key_for("api-keys"), built.clock),
         cursors=Cursors(built.key_for("cursors")),
         clock=built.clock,
+        limits=limits_of(built.settings, built.clock),
     )
     async with app.router.lifespan_context(app):
         yield service, httpx.ASGITransport(app=app, raise_app_exceptions=False)

@@ -19,12 +19,13 @@ from services.ingest.adapters.spool.stores import SpoolFolders
 from services.ingest.app.accept import Acceptor
 from services.ingest.app.draining import Drainer
 from services.ingest.app.ports import SpoolFull
+from services.ingest.app.quotas import EventQuotas
 from services.ingest.app.spool import Spool
 from services.ingest.app.spools import Spools
 from services.ingest.app.unappended import Unappended
 from services.ingest.domain.examine import examine_structured
 from services.ingest.domain.model import Candidate, Decision, Receipt
-from services.ingest.settings import IngestSettings
+from services.ingest.settings import IngestSettings, QuotaSettings
 from tests.integration.ingest.fakes import START, ScriptedLog, stage_event
 
 pytestmark = pytest.mark.postgres
@@ -58,7 +59,8 @@ class Bench:
                 folders, lambda spool: Drainer(spool, used, index, clock, chosen), clock, chosen
             ),
         )
-        self.acceptor = Acceptor(used, index, clock, self.unappended, self.spools, chosen)
+        quotas = EventQuotas(QuotaSettings(), clock)
+        self.acceptor = Acceptor(used, index, clock, self.unappended, self.spools, chosen, quotas)
         await self.spools.open()
         return self
 

@@ -144,3 +144,34 @@ async def test_closing_lets_work_finish_and_is_bounded() -> None:
     await asyncio.wait([first])
     assert first.cancelled()
     await groups.close(0.01)
+
+
+async def test_an_owner_alone_leaves_half_of_the_room_to_others() -> None:
+    store = Store()
+    groups = grouped(store, most=40)
+    first = await _busy(store, groups)
+    noisy = [asyncio.create_task(groups.submit([n] * 5, "noisy")) for n in range(8)]
+    await asyncio.sleep(0)
+    assert [type(task.exception()) for task in noisy if task.done()] == [Overloaded] * 4
+    assert groups.waiting == 20
+    victims = [asyncio.create_task(groups.submit([n] * 3, f"victim{n}")) for n in range(4)]
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded):
+        await groups.submit([1], "noisy")
+    assert groups.waiting == 32
+    store.gate.set()
+    assert await asyncio.gather(first, *victims) == [[0], [0] * 3, [2] * 3, [4] * 3, [6] * 3]
+    await asyncio.gather(*noisy, return_exceptions=True)
+    assert await groups.submit([1] * 20, "noisy") == [2] * 20, "room comes back"
+
+
+async def test_owners_are_served_in_turn_and_each_in_its_order() -> None:
+    store = Store()
+    groups = grouped(store, group=4)
+    first = await _busy(store, groups)
+    asked = [("noisy", [1, 2]), ("noisy", [3]), ("noisy", [4]), ("other", [5]), ("third", [6])]
+    tasks = [asyncio.create_task(groups.submit(items, owner)) for owner, items in asked]
+    await asyncio.sleep(0)
+    store.gate.set()
+    await asyncio.gather(first, *tasks)
+    assert store.calls == [[0], [1, 2, 5, 6], [3, 4]]
