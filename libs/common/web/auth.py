@@ -14,6 +14,7 @@ from libs.common.oidc.trusted import Trusted
 from libs.common.web.api_keys import ApiKeys, NewKey, hash_of, new_key
 from libs.common.web.errors import Forbidden, Unauthorized
 from libs.common.web.key_uses import KeyUses
+from libs.common.web.limits import Limits
 from libs.common.web.principal import OPERATOR, OPERATOR_TENANT, SCOPES, Principal
 from libs.common.web.remembered import FRESH
 from libs.common.web.users import Users
@@ -67,9 +68,10 @@ _Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 
 async def principal_of(request: Request, _: _Bearer) -> Principal:
-    """The verified principal of a request."""
+    """The verified principal of a request that is within its limits."""
     authenticator: Authenticator = request.app.state.authenticator
-    principal = await authenticator.authenticate(request.headers.get("authorization"))
+    limits: Limits = request.app.state.limits
+    principal = await limits.proven(request, authenticator.authenticate)
     request.state.tenant_id = principal.tenant_id
     return principal
 
