@@ -15,14 +15,15 @@ from services.alerts.app.ports import Rows, RuleError, Timer
 from services.alerts.domain.alert import Alert
 from services.alerts.domain.timeline import Facts
 
-_TIMERS = """SELECT subject_id, rule_id, due_at, judged_to FROM alerts.timers
+_TIMERS = """SELECT subject_id, rule_id, due_at, judged_to, brought_to FROM alerts.timers
     WHERE tenant_id = $1 AND kind = 'deal' AND subject_id = ANY($2)"""
-_ARM = """INSERT INTO alerts.timers AS t (tenant_id, kind, subject_id, rule_id, due_at, judged_to)
-    SELECT $1, 'deal', subject_id, rule_id, due_at, judged_to
-    FROM unnest($2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[])
-        AS k(subject_id, rule_id, due_at, judged_to)
+_ARM = """INSERT INTO alerts.timers AS t
+        (tenant_id, kind, subject_id, rule_id, due_at, judged_to, brought_to)
+    SELECT $1, 'deal', subject_id, rule_id, due_at, judged_to, brought_to
+    FROM unnest($2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[])
+        AS k(subject_id, rule_id, due_at, judged_to, brought_to)
     ON CONFLICT (tenant_id, kind, subject_id, rule_id) DO UPDATE
-    SET due_at = EXCLUDED.due_at, judged_to = EXCLUDED.judged_to,
+    SET due_at = EXCLUDED.due_at, judged_to = EXCLUDED.judged_to, brought_to = EXCLUDED.brought_to,
         generation = t.generation + (t.due_at IS DISTINCT FROM EXCLUDED.due_at)::int"""
 _ERRORS = """INSERT INTO alerts.rule_errors AS e
         (tenant_id, rule_id, version, errors, last_at, last_subject_id, last_detail)
@@ -66,7 +67,7 @@ class PostgresJudging:
     async def write_timers(self, tenant_id: str, timers: Sequence[Timer]) -> None:
         if timers:
             columns = transposed(
-                [(t.subject_id, t.rule_id, t.due_at, t.judged_to) for t in timers], 4
+                [(t.subject_id, t.rule_id, t.due_at, t.judged_to, t.brought_to) for t in timers], 5
             )
             await (await driver(self.tx)).execute(_ARM, tenant_id, *columns)
 

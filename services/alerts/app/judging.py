@@ -30,9 +30,10 @@ _log = structlog.get_logger()
 
 @dataclass(slots=True)
 class Judged:
-    """What a judgement writes, in the order in which it came about."""
+    """What a judgement writes, in the order in which it came about; of `kept` nobody is told."""
 
     told: list[Told] = field(default_factory=list)
+    kept: list[Alert] = field(default_factory=list)
     records: list[OutboxRow] = field(default_factory=list)
     timers: list[Timer] = field(default_factory=list)
     errors: list[RuleError] = field(default_factory=list)
@@ -42,7 +43,8 @@ class Judged:
         """Neither fired nor passed: counted, and looked at again when something changes."""
         self.errors.append(error)
         if held.judged_to is not None:
-            self.timers.append(Timer(error.subject_id, error.rule_id, None, held.judged_to))
+            place = error.subject_id, error.rule_id
+            self.timers.append(Timer(*place, None, held.judged_to, held.brought_to))
 
     def tell(self, told: Sequence[_Record]) -> None:
         """In order of their instants, over all subjects."""
@@ -53,7 +55,8 @@ class Judged:
     @property
     def alerts(self) -> list[Alert]:
         """The last state of each alert that changed."""
-        return list({told.alert.alert_id: told.alert for told in self.told}.values())
+        changed = [*self.kept, *(told.alert for told in self.told)]
+        return list({alert.alert_id: alert for alert in changed}.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,7 @@ class Case:
 @dataclass(frozen=True, slots=True)
 class _Found:
     told: Sequence[_Record]
+    kept: Sequence[Alert]
     skipped: int
     timer: Timer
 
@@ -119,6 +123,7 @@ class Judge:
                 judged.fail(_error(stored, facts, case, error), held)
                 continue
             told += found.told
+            judged.kept += found.kept
             judged.skipped += found.skipped
             if _rearmed(rows.timers.get((facts.deal_id, stored.rule_id)), found.timer):
                 judged.timers.append(found.timer)
@@ -129,7 +134,7 @@ class Judge:
         rule = self._compiler.rule(stored)
         outcome, timer = _apply(rule, life, held, case.moment, self._new_id)
         told = [(one, record_rows(case.tenant_id, [one], case.moment)) for one in outcome.told]
-        return _Found(told, outcome.skipped, timer)
+        return _Found(told, outcome.kept, outcome.skipped, timer)
 
 
 def _error(stored: StoredRule, facts: Facts, case: Case, error: Exception) -> RuleError:
@@ -155,7 +160,8 @@ def _apply(
     judged = judge(rule, life, moment.now)
     outcome = Reconciliation(rule, held, judged, moment, describe).outcome(new_id)
     due = _next_look(judged, moment)
-    return outcome, Timer(life.deal_id, rule.rule_id, due, moment.sure)
+    brought_to = moment.now if moment.brought else held.brought_to
+    return outcome, Timer(life.deal_id, rule.rule_id, due, moment.sure, brought_to)
 
 
 def _next_look(judged: Judgement, moment: Moment) -> datetime | None:
@@ -173,6 +179,7 @@ def _held(rows: Rows, key: tuple[str, str]) -> Held:
         rows.alerts.get(key, ()),
         rows.episodes.get(key, 0),
         timer.judged_to if timer else None,
+        timer.brought_to if timer else None,
     )
 
 

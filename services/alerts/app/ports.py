@@ -29,12 +29,14 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Timer:
-    """When to look again at a subject for a rule (`None`: not by itself), and how far it was."""
+    """When to look again at a subject for a rule (`None`: not by itself), how far it was judged,
+    and by when an import had last brought it."""
 
     subject_id: str
     rule_id: str
     due_at: datetime | None
     judged_to: datetime
+    brought_to: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

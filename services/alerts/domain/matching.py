@@ -27,9 +27,21 @@ def matched(rows: Sequence[Alert], violations: Sequence[Violation]) -> dict[str,
     return found
 
 
+def told_before(rows: Sequence[Alert], violations: Sequence[Violation]) -> list[Violation]:
+    """What is over, and an alert of an earlier version that is over has told. One that the change
+    of the rule ended told nothing of it."""
+    merged = [row for row in rows if row.resolution == "superseded"]
+    others = [row for row in rows if row.resolution != "superseded"]
+    over = [found for found in violations if found.cleared_at is not None]
+    found = matched(others, [one for one in over if not one.superseded])
+    found |= matched(merged, [one for one in over if one.superseded])
+    return list(found.values())
+
+
 def _of_clock(rows: Sequence[Alert], stretches: Sequence[Violation]) -> Iterator[Pair]:
-    """Stretches that began when the alert says, then those that overlap it, then in their order."""
-    rows = sorted(rows, key=lambda row: row.started_at)
+    """Stretches that began when the alert says, then those that overlap it, then in their order.
+    Where several alerts could take a stretch, one that stands comes first."""
+    rows = sorted(rows, key=lambda row: (not row.is_open, row.started_at))
     left = sorted(stretches, key=lambda stretch: stretch.started_at)
     for fits in (_began_then, _overlaps, _any):
         pairs = list(_paired(rows, left, fits))

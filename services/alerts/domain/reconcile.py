@@ -2,17 +2,17 @@
 
 Rows and violations belong together as `matching` says. What is left over on one side moves (its
 start event starts no clock any more, another violated clock takes its place), is retracted, or is
-raised.
+raised. A version that judges otherwise takes on what stands; what was over by then is history.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import count
 
 from services.alerts.domain import alert as life
 from services.alerts.domain.alert import Alert, Key, Texts, Told
-from services.alerts.domain.matching import matched, overlap
+from services.alerts.domain.matching import matched, overlap, told_before
 from services.alerts.domain.rule import Rule
 from services.alerts.domain.verdicts import Judgement, Violation
 
@@ -44,21 +44,25 @@ class Held:
     """What is stored of one rule and one subject.
 
     `rows` leaves retracted ones out, `episodes` counts them in; `judged_to` is how far the subject
-    has been judged before.
+    has been judged before. What was over by `brought_to` an import has brought.
     """
 
     subject_id: str
     rows: Sequence[Alert] = ()
     episodes: int = 0
     judged_to: datetime | None = None
+    brought_to: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Records in order of their instants, and how many violations the rule's catch-up skipped."""
+    """Records in order of their instants, how many violations the rule's catch-up skipped, and
+    rows that have changed in what nobody is told of: their clock's stop, the version they are of.
+    """
 
     told: Sequence[Told]
     skipped: int = 0
+    kept: Sequence[Alert] = ()
 
 
 def withdrawn(rule: Rule, held: Held) -> Outcome:
@@ -75,52 +79,52 @@ class Reconciliation:
     ) -> None:
         self._rule, self._held, self._judged = rule, held, judged
         self._moment, self._describe = moment, describe
-        first = matched(held.rows, judged.violations)
-        self._rows = [row for row in held.rows if not self._set_aside(row, first)]
+        history = [row for row in held.rows if self._foreign(row) and not row.is_open]
+        self._rows = [row for row in held.rows if row not in history]
         self._found = matched(self._rows, judged.violations)
-        taken = {id(found) for found in self._found.values()}
-        self._free = [found for found in judged.violations if id(found) not in taken]
+        left = _without(judged.violations, self._found.values())
+        self._free = _without(left, told_before(history, left))
         self._keys = {row.key for row in held.rows}
         self._episodes, self._skipped = held.episodes, 0
+        self._kept: list[Alert] = []
 
-    def _set_aside(self, row: Alert, matches: Mapping[str, Violation]) -> bool:
-        """Whether a change of the rule, not of the facts, ended it: its clock is free again."""
-        found = matches.get(row.alert_id)
-        pinned, ended = self._pinned(row), row.resolution == "superseded"
-        return pinned and ended and not (found is not None and found.superseded)
-
-    def _pinned(self, row: Alert) -> bool:
-        """Whether a version that judged otherwise raised it: this one can only end it."""
+    def _foreign(self, row: Alert) -> bool:
+        """Whether a version that judged otherwise raised it."""
         return not self._rule.judges_as(row.rule_version)
 
     def outcome(self, new_id: NewId) -> Outcome:
         told = [record for row in self._rows for record in self._known(row)]
         told += [record for found in self._free for record in self._raised(found, new_id)]
-        return Outcome(sorted(told, key=lambda record: record.at), self._skipped)
+        return Outcome(sorted(told, key=lambda record: record.at), self._skipped, self._kept)
 
     def _known(self, row: Alert) -> Iterator[Told]:
-        found, pinned = self._found.get(row.alert_id), self._pinned(row)
+        found = self._found.get(row.alert_id)
         if found is not None:
-            yield from self._followed(row, found, pinned)
-        elif pinned:
-            if row.is_open:
-                yield life.superseded(row, self._rule.changed_at)
+            yield from self._followed(row, found)
+        elif self._foreign(row):
+            yield life.superseded(row, self._rule.changed_at)
         elif (other := self._successor(row)) is not None:
             self._free.remove(other)
-            yield self._corrected(row, other)
+            yield from self._moved(row, other)
         else:
             yield life.retracted(row, self._moment.now)
 
-    def _followed(self, row: Alert, found: Violation, pinned: bool) -> Iterator[Told]:
-        """The row's clock is violated, as before: when, and until what? Old versions only end."""
-        ends = row.is_open and found.cleared_at is not None
-        moved = found.started_at != row.started_at
+    def _followed(self, row: Alert, found: Violation) -> Iterator[Told]:
+        """The row's clock is violated, as before: since when, and until what?"""
+        mine = replace(row, rule_version=self._rule.version) if self._foreign(row) else row
         told = row.resolved_at, row.resolution == "superseded"
-        moved |= not row.is_open and (found.cleared_at, found.superseded) != told
-        if moved and not pinned:
+        otherwise = not row.is_open and (found.cleared_at, found.superseded) != told
+        if otherwise or found.started_at != row.started_at:
+            yield from self._moved(mine, found)
+        elif row.is_open and found.cleared_at is not None:
+            yield life.cleared(mine, found, found.cleared_at)
+        elif (mine := replace(mine, clock=found.span)) != row:
+            self._kept.append(mine)
+
+    def _moved(self, row: Alert, found: Violation) -> Iterator[Told]:
+        """Not to where facts may still be on their way; until then the row says what it said."""
+        if found.started_at <= self._moment.sure:
             yield self._corrected(row, found)
-        elif ends and found.cleared_at is not None:
-            yield life.cleared(row, found, found.cleared_at)
 
     def _corrected(self, row: Alert, found: Violation) -> Told:
         key = row.key if row.key[:2] == found.event else self._new_key(found)
@@ -153,13 +157,20 @@ class Reconciliation:
         moment, ended = self._moment, found.cleared_at
         if found.started_at > moment.sure:
             return False
-        if ended is not None and (moment.brought or ended <= self._rule.effective_from):
+        if ended is not None and (moment.brought or self._is_past(ended)):
             return False
         wanted = self._rule.catch_up.wants(found.started_at, ended is not None, moment.now)
         before = self._held.judged_to
         if not wanted and (before is None or found.started_at > before):
             self._skipped += 1
         return wanted
+
+    def _is_past(self, ended: datetime) -> bool:
+        """Over before the rule went live, or before an import's end: nobody's news any more."""
+        brought_to = self._held.brought_to
+        return ended <= self._rule.effective_from or (
+            brought_to is not None and ended <= brought_to
+        )
 
     def _new(self, found: Violation, alert_id: str) -> Alert:
         rule, moment, texts = self._rule, self._moment, self._describe(found)
@@ -183,3 +194,8 @@ class Reconciliation:
             late=not moment.sandbox and (moment.brought or lag > LATE),
             digest_id=moment.digest_id,
         )
+
+
+def _without(violations: Iterable[Violation], taken: Iterable[Violation]) -> list[Violation]:
+    gone = {id(violation) for violation in taken}
+    return [violation for violation in violations if id(violation) not in gone]

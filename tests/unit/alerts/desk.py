@@ -61,6 +61,7 @@ class Desk:
     alerts: dict[str, Alert] = field(default_factory=dict)
     records: list[Told] = field(default_factory=list)
     judged_to: datetime | None = None
+    brought_to: datetime | None = None
     made: int = 0
 
     def look(
@@ -73,14 +74,16 @@ class Desk:
         found = judged(self.rule, facts, now)
         told = Reconciliation(self.rule, self._held(facts), found, moment, self._texts)
         outcome = told.outcome(self._new_id)
-        for record in outcome.told:
-            self.alerts[record.alert.alert_id] = record.alert
+        for alert in [*outcome.kept, *(record.alert for record in outcome.told)]:
+            self.alerts[alert.alert_id] = alert
         self.records += outcome.told
         self.judged_to = moment.sure
+        self.brought_to = now if moment.brought else self.brought_to
         return outcome
 
     def _held(self, facts: Facts) -> Held:
-        return Held(facts.deal_id, self.standing, len(self.alerts), self.judged_to)
+        rows, known = self.standing, len(self.alerts)
+        return Held(facts.deal_id, rows, known, self.judged_to, self.brought_to)
 
     def _texts(self, found: Violation) -> Texts:
         return texts(self.rule, found)

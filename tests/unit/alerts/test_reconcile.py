@@ -135,14 +135,27 @@ def test_a_rule_that_is_off_ends_what_is_open_and_leaves_what_is_over() -> None:
     assert (told.alert.resolution, told.alert.resolved_at) == ("superseded", h(30))
 
 
-def test_a_new_version_supersedes_what_it_does_not_raise_and_keeps_what_it_does() -> None:
+def test_a_new_version_supersedes_what_it_does_not_raise_and_carries_on_what_it_does() -> None:
     desk = Desk(rule())
     desk.look(facts(created(0)), h(12))
     desk.rule = rule(version=2, limit=11, changed_at=h(12))
-    assert desk.look(facts(created(0)), h(12)).told == []
+    desk.look(facts(created(0)), h(12))
+    assert (only(desk).state, only(desk).started_at) == ("firing", h(11))
     desk.rule = rule(version=3, limit=20, changed_at=h(13))
     desk.look(facts(created(0)), h(13))
     assert (only(desk).resolution, only(desk).resolved_at) == ("superseded", h(13))
     desk.look(facts(created(0)), h(20))
     old, new = desk.alerts.values()
-    assert (old.rule_version, new.rule_version, new.started_at) == (1, 3, h(20))
+    assert (old.rule_version, new.rule_version, new.started_at) == (2, 3, h(20))
+
+
+def test_what_an_import_brought_and_was_over_is_not_raised_by_a_later_look() -> None:
+    desk = Desk(rule(scope=OFFER))
+    events = [created(0), moved(2, "offer"), moved(15, "signed")]
+    desk.look(facts(*events), h(20), sandbox=False, brought=True, digest_id="digest")
+    assert (
+        desk.look(facts(*events, ev(21, "deal.updated", changes={"name": "n"})), h(22)).told == []
+    )
+    later = [*events, moved(23, "offer"), moved(40, "signed")]
+    desk.look(facts(*later), h(41))
+    assert only(desk).started_at == h(33)

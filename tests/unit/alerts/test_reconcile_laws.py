@@ -1,6 +1,7 @@
 """Laws of what is told: steps of time, repetition and arrival order cannot matter."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
@@ -69,6 +70,25 @@ def test_any_arrival_order_ends_in_what_a_fresh_judgement_says(
         assert len(keys) == len(set(keys)), "one alert for an episode"
     fresh.look(facts_of(events), h(END))
     assert said(desk.standing) == said(fresh.standing)
+
+
+@given(histories, rules, rules, st.randoms(use_true_random=False), steps, st.integers(0, 12))
+def test_after_an_edit_what_stands_is_what_the_new_version_says(
+    events: list[FoldEvent], first: Rule, then: Rule, random: Any, steps: list[int], at: int
+) -> None:
+    """Also where facts arrive late after it."""
+    desk, fresh = Desk(first), Desk(then)
+    looks = arrivals(events, random, steps)
+    for turn, (known, now) in enumerate(looks):
+        if turn == min(at, len(looks) - 1):
+            desk.rule = replace(then, version=2, judges_since=2, changed_at=now)
+        desk.look(known, now)
+    fresh.look(facts_of(events), h(END))
+    assert said(_open(desk.standing)) == said(_open(fresh.standing))
+
+
+def _open(alerts: Sequence[Alert]) -> Sequence[Alert]:
+    return [alert for alert in alerts if alert.is_open]
 
 
 @given(histories, rules, st.randoms(use_true_random=False), steps)

@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from services.alerts.domain.rule import MetBy
 from services.funnel.domain.model import FoldEvent
 from tests.unit.alerts.desk import Desk, Says, rule
-from tests.unit.alerts.facts import created, ev, facts_of, h
+from tests.unit.alerts.facts import called, created, ev, facts_of, h, moved
 
 LARGE = Says("deal.amount > 1000", lambda deal: float(deal["amount"] or 0) > 1_000)
 NOW = 20
@@ -80,3 +81,43 @@ def test_keys_stay_unique_and_are_never_given_anew() -> None:
     look(on, SMALL, worth(9, 3_000))
     look(on, SMALL, worth(6, 2_000), worth(7, 500), worth(9, 3_000))
     assert [(alert.started_at, alert.key[2]) for alert in on.standing] == [(h(9), 0), (h(6), 1)]
+
+
+def test_an_open_alert_keeps_its_stretch_before_a_closed_one_takes_it() -> None:
+    on = desk()
+    look(on, SMALL, worth(6, 2_000), worth(7, 500), worth(9, 3_000))
+    closed, open_ = on.standing
+    look(on, SMALL, worth(5.2, 2_000), worth(5.4, 500), worth(6.5, 2_000))
+    assert on.alerts[open_.alert_id].is_open
+    assert on.alerts[open_.alert_id].started_at == h(6.5)
+    assert on.alerts[closed.alert_id].resolved_at == h(5.4)
+
+
+def test_a_clock_that_has_stopped_since_is_known_by_its_stop() -> None:
+    """Else a later correction would move the alert to a clock that it has no instant in common
+    with, or not, as looks fell."""
+    large_offer = Says(
+        "a large offer",
+        lambda deal: deal["stage_id"] == "offer" and float(deal["amount"] or 0) > 1_000,
+    )
+    of = rule("stage_entered_at", 5, scope=large_offer, met_by=MetBy())
+    first = [created(0, amount="2000"), moved(1, "offer", "e1"), worth(7, 500)]
+    then = [*first, moved(10, "lead"), moved(11, "offer", "e2"), worth(12, 2_000)]
+    late = [moved(0.5, "offer", "e0"), called(0.6)]
+    ends = []
+    for looks in ([20], [13, 20]):
+        on = Desk(of)
+        on.look(facts_of(first), h(8))
+        on.look(facts_of(then), h(13))
+        for now in looks:
+            on.look(facts_of([*then, *late]), h(now))
+        ends.append(sorted((a.started_at, a.alert_id, a.resolution) for a in on.alerts.values()))
+    assert ends[0] == ends[1]
+
+
+def test_a_start_is_not_moved_to_where_facts_may_still_be_on_their_way() -> None:
+    on, later = desk(), facts_of([SMALL, worth(12, 3_000)])
+    on.look(facts_of([SMALL, worth(9, 3_000)]), h(10))
+    assert on.look(later, h(13), sure=h(11)).told == []
+    assert [alert.started_at for alert in on.standing] == [h(9)]
+    assert [record.at for record in on.look(later, h(13), sure=h(12)).told] == [h(12)]
