@@ -28,12 +28,14 @@ async def read_body(request: Request, limit: int, *, idle: float = 30) -> bytes:
 
 async def _read(request: Request, limit: int, idle: float) -> bytes:
     body = bytearray()
-    parts = request.stream()
+    clock = asyncio.get_running_loop()
     try:
-        while (part := await asyncio.wait_for(anext(parts, None), idle)) is not None:
-            body += part
-            if len(body) > limit:
-                raise _too_large(limit)
+        async with asyncio.timeout(idle) as patience:  # costs no task, as waiting for each would
+            async for part in request.stream():
+                patience.reschedule(clock.time() + idle)
+                body += part
+                if len(body) > limit:
+                    raise _too_large(limit)
     except TimeoutError:
         raise BadRequest(f"nothing came for {idle:g} s", code="body_timeout") from None
     except ClientDisconnect:
