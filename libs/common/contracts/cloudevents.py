@@ -29,6 +29,9 @@ MAX_SOURCE = 500
 MAX_SUBJECT = 500
 
 _T = TypeVar("_T")
+_SPELLED = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+)
 _JSON_TYPE = re.compile(r"\s*application/([\w.!#$&^+-]+\+)?json\s*(;.*)?", re.I | re.S | re.ASCII)
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 _BINARY_ATTRIBUTES = (
@@ -90,20 +93,17 @@ def check(event: IncomingEvent) -> None:
     `ContractViolation`."""
     given = {"id": event.id, "source": event.source, "type": event.type, "subject": event.subject}
     reader = _Reader(given, lambda name: pointer((name,)))
-    reader.optional("id", _text(MAX_ID))
-    reader.required("source", _text(MAX_SOURCE))
-    reader.required("type", _text(MAX_TYPE))
-    reader.optional("subject", _text(MAX_SUBJECT))
+    reader.optional("id", _id)
+    reader.required("source", _source)
+    reader.required("type", _type)
+    reader.optional("subject", _subject)
     if faults := [*reader.faults, *_data_faults(event.data)]:
         raise ContractViolation(*faults)
 
 
 def canonical(data: Any) -> bytes:
     """The one spelling of a JSON value: sorted keys, no spaces, UTF-8."""
-    text = json.dumps(
-        data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
-    return text.encode()
+    return _SPELLED.encode(data).encode()
 
 
 def body_hash(
@@ -163,14 +163,14 @@ class _Reader:
 def _incoming(reader: _Reader, data: Any) -> IncomingEvent:
     reader.optional("specversion", _version)
     event = IncomingEvent(
-        id=reader.optional("id", _text(MAX_ID)),
-        source=reader.required("source", _text(MAX_SOURCE)),
-        type=reader.required("type", _text(MAX_TYPE)),
+        id=reader.optional("id", _id),
+        source=reader.required("source", _source),
+        type=reader.required("type", _type),
         time=reader.optional("time", _instant),
-        subject=reader.optional("subject", _text(MAX_SUBJECT)),
+        subject=reader.optional("subject", _subject),
         sequence=reader.optional("sequence", sequence_number),
         data=data,
-        correlation_id=reader.tolerated("correlationid", _text(MAX_ID)),
+        correlation_id=reader.tolerated("correlationid", _id),
         traceparent=reader.tolerated("traceparent", _traceparent),
         recorded_time=reader.optional("recordedtime", _instant),
     )
@@ -197,6 +197,9 @@ def _text(limit: int) -> Callable[[Any], str]:
         return clean_text(value)
 
     return read
+
+
+_id, _source, _type, _subject = map(_text, (MAX_ID, MAX_SOURCE, MAX_TYPE, MAX_SUBJECT))
 
 
 def _unquoted(value: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Literal, cast, get_args
 
 from libs.common.contracts.errors import ContractViolation, Violation
@@ -52,20 +53,21 @@ _HEADER_OF = {
     "causation_id": "ce_causationid",
     "traceparent": "traceparent",
 }
+_values = attrgetter(*_HEADER_OF)
 _REQUIRED = ("tenant_id", "source", "id", "type", "occurred_at", "recorded_at")
 _FIXED: Headers = (("ce_specversion", b"1.0"), ("content-type", b"application/json"))
 
 
 def to_headers(envelope: Envelope) -> Headers:
     """Headers of the record that carries `envelope.data` as its value."""
-    named = ((header, getattr(envelope, name)) for name, header in _HEADER_OF.items())
-    return _FIXED + tuple(
-        (header, _text(value).encode()) for header, value in named if value is not None
-    )
+    named = zip(_HEADER_OF.values(), _values(envelope), strict=True)
+    return _FIXED + tuple((header, _text(value)) for header, value in named if value is not None)
 
 
-def _text(value: object) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
+def _text(value: object) -> bytes:
+    if isinstance(value, str):
+        return value.encode()
+    return (value.isoformat() if isinstance(value, datetime) else str(value)).encode()
 
 
 def from_headers(headers: Iterable[tuple[str, bytes]], value: bytes | None) -> Envelope:

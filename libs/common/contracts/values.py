@@ -140,6 +140,7 @@ def really_number(value: Any, info: ValidationInfo) -> Any:
 
 
 Path = tuple[str | int, ...]
+_LEAVES = frozenset((str, int, float, bool, type(None)))
 
 
 def json_fault(root: Any) -> tuple[Path, str] | None:
@@ -158,7 +159,7 @@ def json_fault(root: Any) -> tuple[Path, str] | None:
         for key, child in children:
             if isinstance(key, str) and (reason := _leaf_fault(key)):
                 return path, f"a key {reason}"
-            if isinstance(child, Mapping | list):
+            if type(child) not in _LEAVES and isinstance(child, Mapping | list):
                 pending.append(((*path, key), child))
             elif reason := _leaf_fault(child):
                 return (*path, key), reason
@@ -166,12 +167,14 @@ def json_fault(root: Any) -> tuple[Path, str] | None:
 
 
 def _children(value: Any) -> Iterable[tuple[Any, Any]]:
-    if isinstance(value, Mapping):
+    if type(value) is dict or isinstance(value, Mapping):
         return value.items()
     return list(enumerate(value)) if isinstance(value, list) else ()
 
 
 def _leaf_fault(value: Any) -> str | None:
+    if type(value) is str and value.isascii() and "\x00" not in value:
+        return None  # as most are
     match value:
         case str():
             try:

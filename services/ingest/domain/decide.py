@@ -26,8 +26,9 @@ def decide(examined: Sequence[Examined], known: Mapping[EventKey, bytes]) -> Dec
             case Rejection():
                 verdicts.append(_rejected(event))
             case Candidate():
-                repeated = event.key in hashes
-                first = hashes.setdefault(event.key, event.body_hash)
+                key = event.key
+                repeated = key in hashes
+                first = hashes.setdefault(key, event.body_hash)
                 verdicts.append(_verdict(event, repeated, first))
                 if not repeated:
                     fresh.append(event)
