@@ -25,7 +25,7 @@ from services.ingest.app.status import AmbiguousEvent
 from services.ingest.domain.examine import TIME_QUALITY
 from services.ingest.domain.model import Receipt
 from services.ingest.entrypoints.answers import accepted, unavailable
-from services.ingest.entrypoints.content import mode_of, read_delivery
+from services.ingest.entrypoints.content import Mode, mode_of, read_delivery
 from services.ingest.entrypoints.state import ingest_of
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
@@ -53,12 +53,18 @@ async def take_events(request: Request, principal: Writer) -> Response:
     async with unavailable():
         ingest.quotas.check(principal.tenant_id)
     body = await read_body(request, ingest.settings.max_batch_bytes)
+    async with unavailable(), ingest.turns.of(principal.tenant_id, len(body)):
+        return await _taken(request, principal, mode, body)
+
+
+async def _taken(request: Request, principal: Principal, mode: Mode, body: bytes) -> Response:
+    """A body on its way from a request to the log."""
+    ingest = ingest_of(request)
     receipt = Receipt(principal.tenant_id, ingest.clock.now(), traceparent=_traceparent(request))
     delivery = read_delivery(mode, request.headers, body, receipt, ingest.settings)
     patience = ingest.settings.lookup_deadline
     events = await flagged(delivery.events, principal.tenant_id, ingest.sandboxes, patience)
-    async with unavailable():
-        decision = await ingest.acceptor.accept(receipt, events)
+    decision = await ingest.acceptor.accept(receipt, events)
     counting.judged("api", events, decision)
     counting.came(decision.fresh, receipt.received_at)
     if standing := ingest.quotas.standing(principal.tenant_id):

@@ -1,6 +1,6 @@
 """What ingest's routers find at `request.app.state.ingest`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from fastapi import Request
@@ -20,6 +20,7 @@ from services.ingest.app.quotas import EventQuotas
 from services.ingest.app.receiving import Receiver
 from services.ingest.app.redriving import Redriver
 from services.ingest.app.status import StatusReader
+from services.ingest.app.turns import Turns
 from services.ingest.entrypoints.import_worker import ImportWorker
 from services.ingest.settings import IngestSettings
 
@@ -48,6 +49,7 @@ class IngestState:
     settings: IngestSettings
     quotas: EventQuotas
     quota_imports: int
+    turns: Turns = field(default_factory=Turns)
 
 
 def ingest_of(request: Request) -> IngestState:
