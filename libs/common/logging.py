@@ -11,7 +11,10 @@ import structlog
 
 MAX_TEXT = 4_000
 _SECRET_NAME = re.compile(r"secret|password|authorization|api_key|token|cookie|pepper", re.I)
-_SECRET_VALUE = re.compile(r"hw_[A-Za-z0-9]{12}_[A-Za-z0-9_-]+|(?<=://)[^/@\s]+(?=@)")
+_SECRET_VALUE = re.compile(
+    r"hw_[A-Za-z0-9]{12}_[A-Za-z0-9_-]+|(?<=://)[^/@\s]+(?=@)"
+    r"|eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"  # a token (JWT)
+)
 
 Event = MutableMapping[str, Any]
 

@@ -118,6 +118,17 @@ def test_keys_create_and_revoke(run: Run) -> None:
         assert run("keys", "revoke", "k9", url=server.url)[0] == 0
 
 
+def test_keys_rotate_shows_the_new_key_and_when_the_old_one_ends(run: Run) -> None:
+    made = {"id": "k10", "key": "hw_k10_s", "replaces": "k9", "replaced_expires_at": "2026-03-02"}
+    with loopback({"POST /v1/api-keys/k9/rotate": [(201, made)]}) as server:
+        code, out, _ = run("keys", "rotate", "k9", url=server.url)
+        assert code == 0
+        assert all(value in out for value in made.values())
+        run("keys", "rotate", "k9", "--overlap", "PT0S", url=server.url)
+        sent = [json.loads(call["body"]) for call in server.seen]
+    assert sent == [{"overlap": "P1D"}, {"overlap": "PT0S"}]
+
+
 def _import_state(state: str, rows: int) -> tuple[int, dict[str, Any]]:
     counts = {"rows": rows, "accepted": rows, "duplicates": 0, "rejected": 0, "skipped": 0}
     return 200, {"import_id": "i1", "state": state, **counts}
