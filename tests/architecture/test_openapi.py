@@ -45,10 +45,20 @@ def references(node: Any) -> Iterator[str]:
             yield from references(item)
 
 
-def test_every_reference_leads_to_a_schema_of_the_document(wanted: Documents) -> None:
+def test_every_reference_leads_to_a_part_of_the_document(wanted: Documents) -> None:
     for name, document in wanted.items():
-        schemas = {f"#/components/schemas/{key}" for key in document["components"]["schemas"]}
-        assert set(references(document)) <= schemas, name
+        kinds = document["components"].items()
+        parts = {f"#/components/{kind}/{key}" for kind, held in kinds for key in held}
+        assert set(references(document)) <= parts, name
+
+
+def test_every_operation_tells_of_limits(wanted: Documents) -> None:
+    for document in wanted.values():
+        told = document["components"]["responses"]["OverLimit"]
+        assert {"Retry-After", "RateLimit", "RateLimit-Policy"} == set(told["headers"])
+        for operations in document["paths"].values():
+            for operation in operations.values():
+                assert "429" in operation["responses"], operation["operationId"]
 
 
 def test_an_import_tells_its_limits(wanted: Documents) -> None:
