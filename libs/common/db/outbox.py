@@ -53,9 +53,16 @@ _PUT = """INSERT INTO {schema}.outbox
         ARRAY(SELECT v::bytea FROM unnest(string_to_array(contents, ',')) AS v)
     FROM unnest($1::text[], $2::text[], $3::int[], $4::bytea[], $5::bytea[], $6::text[],
         $7::text[]) AS t(tenant_id, topic, partition, record_key, value, names, contents)"""
+CLAIM_BYTES = 4 * 1024 * 1024
+"""What one append carries. The log has seconds for it: what takes longer is appended again and
+again, and the outbox stands still."""
 _CLAIM = """SELECT day, id, created_at, topic, partition, record_key, value,
         header_names, header_values
-    FROM {schema}.outbox WHERE published_at IS NULL ORDER BY id LIMIT $1"""
+    FROM (SELECT *, sum(octet_length(value)) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) AS upto
+        FROM (SELECT day, id, created_at, topic, partition, record_key, value, header_names,
+                header_values
+            FROM {schema}.outbox WHERE published_at IS NULL ORDER BY id LIMIT $1) o) o
+    WHERE coalesce(upto, 0) - coalesce(octet_length(value), 0) < $2 ORDER BY id"""
 _MARK = """UPDATE {schema}.outbox o SET published_at = now()
     FROM unnest($1::date[], $2::bigint[]) AS k(day, id)
     WHERE o.day = k.day AND o.id = k.id AND o.published_at IS NULL"""
@@ -88,9 +95,11 @@ def _columns(row: OutboxRow) -> tuple[Any, ...]:
     return (row.tenant_id, row.topic, row.partition, row.key, row.value, names, contents)
 
 
-async def claim(tx: AsyncConnection, schema: str, limit: int) -> Sequence[Pending]:
-    """The oldest unpublished rows, in id order."""
-    rows = await (await driver(tx)).fetch(_sql(_CLAIM, schema), limit)
+async def claim(
+    tx: AsyncConnection, schema: str, limit: int, limit_bytes: int = CLAIM_BYTES
+) -> Sequence[Pending]:
+    """The oldest unpublished rows, in id order: no more once their values exceed so many bytes."""
+    rows = await (await driver(tx)).fetch(_sql(_CLAIM, schema), limit, limit_bytes)
     return [_pending(row) for row in rows]
 
 

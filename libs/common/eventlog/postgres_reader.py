@@ -22,15 +22,23 @@ if TYPE_CHECKING:
     from libs.common.eventlog.postgres_log import PostgresLog
 
 RETRY = 1.0
-_READ = """SELECT r.topic, r.partition, r."offset", r.key, r.value, r.header_names,
-        r.header_values, r.appended_at
-    FROM unnest($1::text[], $2::int[], $3::bigint[])
-        WITH ORDINALITY AS k(topic, partition, at, turn)
-    CROSS JOIN LATERAL (
-        SELECT * FROM log.records r
-        WHERE r.topic = k.topic AND r.partition = k.partition AND r."offset" >= k.at
-        ORDER BY r."offset" LIMIT $4) r
-    ORDER BY k.turn, r."offset" LIMIT $4"""
+READ_BYTES = 4 * 1024 * 1024
+"""Of values that one read brings, but for the last: a batch of large records is small, since its
+reader holds several copies of it."""
+_READ = """SELECT topic, partition, "offset", key, value, header_names, header_values, appended_at
+    FROM (SELECT *, sum(octet_length(value))
+            OVER (ORDER BY turn, "offset" ROWS UNBOUNDED PRECEDING) AS upto
+        FROM (SELECT k.turn, r.*
+            FROM unnest($1::text[], $2::int[], $3::bigint[])
+                WITH ORDINALITY AS k(topic, partition, at, turn)
+            CROSS JOIN LATERAL (
+                SELECT * FROM log.records r
+                WHERE r.topic = k.topic AND r.partition = k.partition AND r."offset" >= k.at
+                ORDER BY r."offset" LIMIT $4) r
+            ORDER BY k.turn, r."offset" LIMIT $4) r) r
+    WHERE coalesce(upto, 0) - coalesce(octet_length(value), 0) < $5
+    ORDER BY turn, "offset"
+"""
 _REPORT = """INSERT INTO log.reported_positions
         (reader_group, topic, partition, next_offset, reported_at)
     SELECT $1, topic, partition, at, now()
@@ -132,6 +140,7 @@ class PostgresReader:
             [p.number for p, _ in turned],
             [at for _, at in turned],
             limit,
+            READ_BYTES,
         )
         records = [_record(row) for row in rows]
         if any(self._skips(record) for record in records):
