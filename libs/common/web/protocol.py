@@ -166,9 +166,10 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _overdue(self) -> None:
         self._alarm = None
-        if self._receiving or self._bare:
+        answered = self._receiving and not self._in_head and self.cycle.response_complete
+        if (self._receiving or self._bare) and not answered:
             self._refuse(OVERDUE)
-        elif not self.transport.is_closing():
+        else:
             self.transport.close()
 
     def _refuse(self, error: AppError) -> None:

@@ -64,7 +64,9 @@ def _sent(opened: socket.socket, piece: bytes) -> int | None:
 
 
 def _readable(opened: socket.socket, seconds: float) -> bool:
-    return bool(select.select([opened], [], [], seconds)[0])
+    poll = select.poll()  # select knows no number beyond 1,023
+    poll.register(opened, select.POLLIN)
+    return bool(poll.poll(seconds * 1_000))
 
 
 def _rest(opened: socket.socket) -> bytes:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 import pytest
 
 from tests.e2e.hostile.crowd import Crowd, Good, crowd, percentile
-from tests.e2e.hostile.raw import say
 from tests.e2e.hostile.victim import Victim
 
 pytestmark = [
@@ -54,30 +53,28 @@ def _keep_up(slow: Crowd, seconds: float) -> None:
         slow.join(SLOW - len(slow), b"POST /v1/events HTTP/1.1\r\nX-Slow: ")
 
 
-def test_five_thousand_connections(victim: Victim, record_property: Record) -> None:
-    """Beyond 2,048 of one address and 4,096 in all there is a 503; other addresses, and whoever
-    is connected already, are served all the time."""
+def test_thousands_of_connections(victim: Victim, record_property: Record) -> None:
+    """At least 5,000 of one address, and on until 500 have been turned away with a 503; another
+    address is served all the time."""
     with (
         victim.unharmed(CAP) as found,
         Good(victim.url, victim.key, "127.0.0.2") as other,
         crowd(victim.port) as silent,
     ):
-        silent.join(5_000)
-        silent.look(1)
-        alone = silent.ends["503"] + silent.ends["reset"]
-        silent.join(2_500, source="127.0.0.3")
-        silent.look(1)
-        both = silent.ends["503"] + silent.ends["reset"]
-        heard = say(victim.port, [b"GET /livez HTTP/1.1\r\nHost: h\r\n\r\n"])
+        end, most, joined = time.monotonic() + 120, 0, 0
+        while joined < 5_000 or silent.ends["503"] < 500:
+            assert time.monotonic() < end, (joined, silent.ends)
+            silent.join(250)
+            silent.look()
+            most, joined = max(most, len(silent)), joined + 250
         _until_left(silent)
-    record_property("refused of 5,000 of one address", alone)
-    record_property("refused of 7,500 of two", both)
+    record_property("joined", joined)
+    record_property("open at once, at most", most)
+    record_property("ends", dict(silent.ends))
     record_property("MiB more", found["MiB more"])
     record_property("good meanwhile", other.statuses[202])
-    assert alone >= 5_000 - 2_048
-    assert both >= 7_500 - 4_096
-    assert heard.statuses in ([503], [])
     assert set(other.statuses) == {202}
+    assert silent.ends.total() == joined
 
 
 def _until_left(silent: Crowd) -> None:

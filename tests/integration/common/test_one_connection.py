@@ -163,11 +163,13 @@ async def test_a_body_that_an_endpoint_watches_over_may_take_longer() -> None:
 
 
 async def test_what_comes_after_an_early_answer_is_passed_over_but_not_for_ever() -> None:
+    before = refused("request_timeout")
     async with site(HASTE) as opened:
         client = await opened.client()
         await client.send(post("/early", b"a", 10))
         assert status(await client.answer()) == 200
         assert await client.rest() == b""
+    assert refused("request_timeout") == before
 
 
 async def test_an_early_answer_s_connection_goes_on_once_the_body_is_there() -> None:
