@@ -24,7 +24,7 @@ class Proven(Protocol):
     def tenant_id(self) -> str: ...
 
     @property
-    def key_id(self) -> str: ...
+    def actor(self) -> str: ...
 
 
 P = TypeVar("P", bound=Proven)
@@ -60,7 +60,7 @@ class Limits:
         """One request of the credential, whether it answers at once or streams for minutes."""
         if not self.policy.quota:
             return
-        key = (principal.tenant_id, principal.key_id)
+        key = (principal.tenant_id, principal.actor)
         standing = self.windows.take(self.policy, key, self.clock.monotonic())
         if not standing.allowed:
             metrics.LIMITED.labels("requests", "refused").inc()

@@ -27,11 +27,6 @@ class Principal:
     scopes: frozenset[str]
 
     @property
-    def key_id(self) -> str:
-        """A key's id; a user has none and is told by the whole actor, which is none either."""
-        return self.actor.removeprefix("key:")
-
-    @property
     def is_operator(self) -> bool:
         return OPERATOR in self.scopes
 

@@ -20,7 +20,7 @@ MINUTE = timedelta(seconds=60)
 @dataclass(frozen=True)
 class Who:
     tenant_id: str
-    key_id: str
+    actor: str
 
 
 def key(number: int, ending: str = "right") -> str:
