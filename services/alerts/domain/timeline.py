@@ -95,7 +95,10 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """Everything up to one instant; `instants` and `states` belong together, oldest first."""
+    """Everything up to one instant; `instants` and `states` belong together, oldest first.
+
+    `ahead` is the earliest later instant of which the facts tell: there everything may change.
+    """
 
     deal_id: str
     created: EventRef
@@ -103,6 +106,7 @@ class Timeline:
     states: Sequence[State]
     visits: Sequence[Visit]
     deeds: Sequence[Deed]
+    ahead: datetime | None
 
     def at(self, instant: datetime) -> State | None:
         """The state as of an instant; `None` before the deal was there."""
@@ -123,11 +127,13 @@ def is_there(state: State | None) -> bool:
 def timeline(facts: Facts, now: datetime) -> Timeline:
     """The deal's timeline up to `now`, both ends included."""
     replay = _Replay(facts)
-    instants = sorted({at for at in _instants(facts, replay.deeds) if at <= now})
+    every = sorted(set(_instants(facts, replay.deeds)))
+    reached = bisect_right(every, now)
+    instants, ahead = every[:reached], next(iter(every[reached:]), None)
     states = [{**span, **replay.at(at)} for at, span in _facts_at(facts.spans, instants)]
     visits = [visit for visit in facts.visits if visit.entered.at <= now]
     deeds = [deed for deed in replay.deeds if deed.at <= now]
-    return Timeline(facts.deal_id, facts.created, instants, states, visits, deeds)
+    return Timeline(facts.deal_id, facts.created, instants, states, visits, deeds, ahead)
 
 
 def _instants(facts: Facts, deeds: Collection[Deed]) -> Iterator[datetime]:
@@ -135,10 +141,16 @@ def _instants(facts: Facts, deeds: Collection[Deed]) -> Iterator[datetime]:
         return
     first = facts.spans[0].at
     yield from (span.at for span in facts.spans)
-    yield from (deed.at for deed in deeds if deed.at > first)
+    yield from (at for at in _moments(facts, deeds) if at is not None and at > first)
+
+
+def _moments(facts: Facts, deeds: Collection[Deed]) -> Iterator[datetime | None]:
+    yield from (deed.at for deed in deeds)
+    yield from (merge.at for merge in facts.merges)
+    for visit in facts.visits:
+        yield from (visit.entered.at, visit.left_at)
     for said in facts.said:
-        moments = (said.event.at, said.data.scheduled_for)
-        yield from (at for at in moments if at is not None and at > first)
+        yield from (said.event.at, said.data.scheduled_for)
 
 
 def _facts_at(

@@ -45,7 +45,8 @@ class Violation:
 class Judgement:
     """What holds of one rule and one deal as of an instant.
 
-    `next_look` is the earliest later instant at which time alone may change the verdict.
+    `next_look` is the earliest later instant at which time alone may change the verdict: a clock
+    is due, or something comes true of which the facts tell already.
     """
 
     runs: Sequence[Run]
@@ -60,7 +61,7 @@ class Judgement:
 def judge(rule: Rule, timeline: Timeline, now: datetime) -> Judgement:
     """The verdicts as of `now`, which the timeline reaches. Raises `ExpressionFailed`."""
     found: list[Violation] = []
-    looks: list[datetime] = []
+    looks = [] if timeline.ahead is None else [timeline.ahead]
     clocks = runs(rule.clock, timeline) if timeline.instants else []
     for run in clocks:
         judged = _Judged(rule, timeline, run, now)
@@ -121,15 +122,14 @@ class _Judged:
             yield at, changed
 
     def _holds(self, at: datetime, state: State) -> bool:
-        if not is_there(state) or self._waits_for(at, state) is not None:
+        if not is_there(state) or self._excused(at, state):
             return False
         return bool(self._rule.scope.evaluate({"deal": state}))
 
-    def _waits_for(self, at: datetime, state: State) -> datetime | None:
+    def _excused(self, at: datetime, state: State) -> bool:
         """A planned activity ahead excuses idleness until its time."""
         planned: datetime | None = state["next_planned_at"]
-        idle = self._rule.clock.start == "last_activity_at"
-        return planned if idle and planned is not None and planned > at else None
+        return self._rule.clock.start == "last_activity_at" and planned is not None and planned > at
 
     def _violation(self, began: tuple[datetime, State], cleared_at: datetime | None) -> Violation:
         after = self._timeline.at(cleared_at) if cleared_at else None
@@ -137,12 +137,6 @@ class _Judged:
         return Violation(self._run, began[0], cleared_at, superseded, began[1])
 
     def looks(self) -> Iterator[datetime]:
-        """Later instants at which this clock may turn to violated by itself."""
-        if not self._open:
-            return
-        if self._run.due > self._now:
+        """The later instant at which this clock may turn to violated by itself."""
+        if self._open and self._run.due > self._now:
             yield self._run.due
-        elif (state := self._timeline.at(self._now)) is not None:
-            waits = self._waits_for(self._now, state)
-            if waits is not None:
-                yield waits

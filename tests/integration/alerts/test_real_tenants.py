@@ -31,6 +31,10 @@ def left(deal: str, ago: timedelta, **said: Any) -> Said:
     return Said("deal.stage_changed", datetime.now(UTC) - ago, data, **said)
 
 
+def told_of(type_: str, deal: str, ago: timedelta) -> Said:
+    return Said(type_, datetime.now(UTC) - ago, {"deal_id": deal})
+
+
 def soon(**changes: Any) -> dict[str, Any]:
     """Due two seconds after a stage was entered."""
     return stalled(clock={"start": "stage_entered_at", "limit": "PT2S"}, **changes)
@@ -55,6 +59,21 @@ async def test_an_alert_is_raised_once_its_time_has_come(real: Site) -> None:
     assert metrics.RULE_EVAL_SECONDS._sum.get() > judged
     await real.say(left("D", timedelta()))
     await until(real, 1, state="resolved", subject_id="D")
+
+
+async def test_what_a_fast_clock_says_counts_once_its_time_has_come(real: Site) -> None:
+    """Clocks of integrators run ahead of ours: the funnel tells of such a deal at once, and of
+    nothing more when its time comes."""
+    await real.rule("soon", soon())
+    ahead = made("D", -timedelta(seconds=2))
+    end = told_of("deal.won", "D", -timedelta(seconds=5.5))
+    await real.say(ahead)
+    (alert,) = await until(real, 1)
+    assert datetime.fromisoformat(alert["started_at"]) == ahead.at + timedelta(seconds=2)
+    await real.say(end)
+    (alert,) = await until(real, 1, state="resolved")
+    assert datetime.fromisoformat(alert["resolved_at"]) == end.at
+    assert end.at <= datetime.now(UTC)
 
 
 async def test_nothing_fires_while_facts_may_be_on_their_way(real: Site) -> None:
