@@ -1,5 +1,7 @@
 """Chores of the scheduler: sweeps of a changed rule over all deals, tombstones of old alerts."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import text
@@ -22,9 +24,12 @@ _NEXT = """SELECT tenant_id, rule_id, after_id FROM alerts.sweeps
     ORDER BY started_at LIMIT 1 FOR UPDATE SKIP LOCKED"""
 _DEALS = """SELECT DISTINCT deal_id FROM funnel_api.deal_history_v1
     WHERE tenant_id = $1 AND deal_id > $2 ORDER BY deal_id LIMIT $3"""
+_JUDGED = """SELECT subject_id FROM alerts.subjects
+    WHERE tenant_id = $1 AND kind = 'deal' AND subject_id > $2
+    ORDER BY subject_id LIMIT $3 FOR UPDATE"""
+"""Waits for judgements under way: they may have read the rule as it was, and raise an alert yet."""
 _RAISED = """SELECT DISTINCT subject_id FROM alerts.alerts
-    WHERE tenant_id = $1 AND rule_id = $4 AND state <> 'resolved' AND subject_id > $2
-    ORDER BY subject_id LIMIT $3"""
+    WHERE tenant_id = $1 AND rule_id = $2 AND state <> 'resolved' AND subject_id = ANY($3)"""
 _ADVANCE = """UPDATE alerts.sweeps SET after_id = $3, marked = marked + $4
     WHERE tenant_id = $1 AND rule_id = $2"""
 _END = "DELETE FROM alerts.sweeps WHERE tenant_id = $1 AND rule_id = $2"
@@ -41,6 +46,19 @@ async def begin_sweep(conn: Any, rule: StoredRule) -> None:
     await conn.execute(_BEGIN, rule.tenant_id, rule.rule_id, rule.version)
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What a step of a sweep looks at: deals by id, and those that have to be judged.
+
+    `brought`: they wait for an import's end. Nothing was kept of what it brought before there was
+    a rule, so no deal is known to be untouched.
+    """
+
+    deals: Sequence[str]
+    concerned: Sequence[str]
+    brought: bool
+
+
 class Chores:
     """Steps of the scheduler; each is one transaction and tells whether there may be more."""
 
@@ -55,12 +73,15 @@ class Chores:
             if row is None:
                 return False
             tenant_id, rule_id, after = row
-            found, brought = await _concerned(tx, tenant_id, rule_id, after)
-            await subjects.mark(conn, [Mark(tenant_id, subject, brought) for subject in found])
-            if len(found) < CHUNK:
+            part = await _part(tx, tenant_id, rule_id, after)
+            await subjects.mark(
+                conn, [Mark(tenant_id, subject, part.brought) for subject in part.concerned]
+            )
+            if len(part.deals) < CHUNK:
                 await conn.execute(_END, tenant_id, rule_id)
             else:
-                await conn.execute(_ADVANCE, tenant_id, rule_id, found[-1], len(found))
+                last, marked = part.deals[-1], len(part.concerned)
+                await conn.execute(_ADVANCE, tenant_id, rule_id, last, marked)
         return True
 
     async def bury(self) -> bool:
@@ -72,20 +93,20 @@ class Chores:
         return len(rows) == CHUNK
 
 
-async def _concerned(
-    tx: AsyncConnection, tenant_id: str, rule_id: str, after: str
-) -> tuple[list[str], bool]:
-    """All deals, or for a rule that is off or deleted those that it has open alerts of.
-
-    And whether they wait for an import's end: nothing was kept of what it brought before there
-    was a rule, so no deal is known to be untouched. To end alerts nobody waits.
-    """
+async def _part(tx: AsyncConnection, tenant_id: str, rule_id: str, after: str) -> _Part:
+    """The next deals, and which of them the latest version of a rule concerns."""
     conn = await driver(tx)
     rule = await rules.one(conn, tenant_id, rule_id)
     if rule is None or rule.mode != "live":
-        rows, brought = await conn.fetch(_RAISED, tenant_id, after, CHUNK, rule_id), False
-    else:
-        await tx.execute(_BIND, {"tenant": tenant_id})
-        brought = await importing.under_way(conn, tenant_id)
-        rows = await conn.fetch(_DEALS, tenant_id, after, CHUNK)
-    return [row[0] for row in rows], brought
+        return await _of_ended(conn, tenant_id, rule_id, after)
+    await tx.execute(_BIND, {"tenant": tenant_id})
+    brought = await importing.under_way(conn, tenant_id)
+    deals = [row[0] for row in await conn.fetch(_DEALS, tenant_id, after, CHUNK)]
+    return _Part(deals, deals, brought)
+
+
+async def _of_ended(conn: Any, tenant_id: str, rule_id: str, after: str) -> _Part:
+    """Deals with open alerts of a rule that is off or deleted; to end these nobody waits."""
+    deals = [row[0] for row in await conn.fetch(_JUDGED, tenant_id, after, CHUNK)]
+    raised = await conn.fetch(_RAISED, tenant_id, rule_id, deals)
+    return _Part(deals, [row[0] for row in raised], brought=False)
