@@ -48,7 +48,7 @@ Label = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z_][A-Za-
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class ActivityDefinition(_Strict):

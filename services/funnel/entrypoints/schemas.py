@@ -56,7 +56,7 @@ Limit = Annotated[
 
 
 class Command(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class PutStage(Command):

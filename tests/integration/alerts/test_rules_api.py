@@ -38,6 +38,7 @@ WRONG = [
     ({"catch_up": "skip_older_than:soon"}, "/catch_up"),
     ({"name": ""}, "/name"),
     ({"unknown": 1}, "/unknown"),
+    ({"for_": "PT0S"}, "/for_"),
     ({"clock": {"start": "created_at"}}, "/clock/limit"),
     ({"clock": {"start": "created_at", "limit": "-P1D"}}, "/clock/limit"),
     ({"clock": {"start": "created_at", "limit": "P99999999D"}}, "/clock/limit"),

@@ -169,6 +169,7 @@ async def test_scopes_are_asked_for(funnel: Served) -> None:
         ({"stages": []}, "/stages"),
         ({"stages": classed(a="won")}, ""),
         ({"stages": classed(a="half")}, "/stages/0/class"),
+        ({"stages": [{"id": "a", "stage_class": "open"}]}, "/stages/0/class"),
         ({"stages": [*classed(a="open"), *classed(a="won")]}, ""),
         ({"stages": [{"id": "a", "class": "open", "target_conversion": 1.5}]}, "/stages/0/target"),
         ({"stages": [{"id": "a", "class": "open", "target_conversion": "1"}]}, "/stages/0/target"),
