@@ -9,6 +9,7 @@ from libs.common.db.embedded import EmbeddedPostgresError
 from libs.common.db.errors import DatabaseUnavailable
 from libs.common.db.selfcheck import SelfCheckFailed
 from libs.common.process import ConfigurationError
+from libs.common.process.garbage import collect_seldom
 from libs.common.settings import CommonSettings
 from libs.common.web.serve import PortTaken
 from services.standalone.app import Story, Tell, run
@@ -28,6 +29,7 @@ _EXPECTED = (
 def start(settings: CommonSettings, tell: Tell, story: Story) -> None:
     """Run until the story ends or a signal comes; raises `StartError`, also of a stop cut short."""
     logging.configure(_log_level(settings))
+    collect_seldom()
     if settings.crash_point:
         faults.arm(settings.crash_point, settings.crash_report)
     try:

@@ -17,6 +17,7 @@ from libs.common.db.selfcheck import SelfCheckFailed
 from libs.common.eventlog.port import LogUnavailable
 from libs.common.logging import configure
 from libs.common.process.commands import MIGRATE, ConfigurationError, Extra, commands_of
+from libs.common.process.garbage import collect_seldom
 from libs.common.process.resources import database_url
 from libs.common.process.running import Build, run_process
 from libs.common.process.stopping import OVERDUE
@@ -76,6 +77,7 @@ def _parser(name: str, extras: Extras) -> argparse.ArgumentParser:
 
 def _prepare(settings: CommonSettings) -> None:
     configure(settings.log_level)
+    collect_seldom()
     if settings.crash_point:
         faults.arm(settings.crash_point, settings.crash_report)
 
