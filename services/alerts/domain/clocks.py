@@ -1,11 +1,13 @@
 """The clocks of a rule over a deal's timeline: each start of its field begins one."""
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import accumulate
 
-from services.alerts.domain.rule import Clock
-from services.alerts.domain.timeline import EventRef, Timeline
+from services.alerts.domain.rule import Clock, MetBy
+from services.alerts.domain.timeline import Deed, EventRef, Timeline
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,26 @@ class Run:
     def key(self) -> tuple[str, str]:
         """What an episode is known by: the event that started the clock."""
         return self.start.source, self.start.event_id
+
+
+class Meetings:
+    """What meets clocks: deeds that happened since a clock's start, once they are the deal's."""
+
+    def __init__(self, met_by: MetBy | None, deeds: Iterable[Deed]) -> None:
+        found = sorted(
+            (deed.event.at, deed.at) for deed in deeds if met_by and _counts(met_by, deed)
+        )
+        self._happened = [happened for happened, _ in found]
+        self._first = [*accumulate((at for _, at in reversed(found)), min)][::-1]
+
+    def of(self, start: datetime) -> datetime | None:
+        """When a clock that started then is met."""
+        i = bisect_left(self._happened, start)
+        return self._first[i] if i < len(self._first) else None
+
+
+def _counts(met_by: MetBy, deed: Deed) -> bool:
+    return met_by.counts(deed.data.kind, deed.data.direction, bool(deed.data.automated))
 
 
 def runs(clock: Clock, timeline: Timeline) -> list[Run]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.alerts.domain.clocks import Run, runs
+from services.alerts.domain.clocks import Meetings, Run, runs
 from services.alerts.domain.rule import Rule
 from services.alerts.domain.timeline import State, Timeline, is_there
 
@@ -63,8 +63,9 @@ def judge(rule: Rule, timeline: Timeline, now: datetime) -> Judgement:
     found: list[Violation] = []
     looks = [] if timeline.ahead is None else [timeline.ahead]
     clocks = runs(rule.clock, timeline) if timeline.instants else []
+    meetings = Meetings(rule.clock.met_by, timeline.deeds)
     for run in clocks:
-        judged = _Judged(rule, timeline, run, now)
+        judged = _Judged(rule, timeline, run, meetings.of(run.start.at), now)
         found += judged.violations()
         looks += judged.looks()
     return Judgement(clocks, found, min(looks, default=None))
@@ -73,22 +74,11 @@ def judge(rule: Rule, timeline: Timeline, now: datetime) -> Judgement:
 class _Judged:
     """One clock as of `now`."""
 
-    def __init__(self, rule: Rule, timeline: Timeline, run: Run, now: datetime) -> None:
+    def __init__(
+        self, rule: Rule, timeline: Timeline, run: Run, met_at: datetime | None, now: datetime
+    ) -> None:
         self._rule, self._timeline, self._run, self._now = rule, timeline, run, now
-        ends = [at for at in (run.stop, self._met_at()) if at is not None]
-        self._end = min(ends, default=None)
-
-    def _met_at(self) -> datetime | None:
-        met_by, run = self._rule.clock.met_by, self._run
-        if met_by is None:
-            return None
-        for deed in self._timeline.deeds:
-            data = deed.data
-            if deed.at >= run.start.at and met_by.counts(
-                data.kind, data.direction, bool(data.automated)
-            ):
-                return deed.at
-        return None
+        self._end = min((at for at in (run.stop, met_at) if at is not None), default=None)
 
     @property
     def _open(self) -> bool:

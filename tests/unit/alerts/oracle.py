@@ -14,12 +14,16 @@ State = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Watch:
-    """A rule: due `wait` hours after `field`; `met_by` are the hours of what meets its clocks."""
+    """A rule: due `wait` hours after `field`.
+
+    `met_by`: what meets its clocks, each with the hour in which it happened and the one from which
+    it is the deal's: a merge brings it later.
+    """
 
     field: str
     wait: int
     scope: Callable[[State], bool]
-    met_by: Sequence[int]
+    met_by: Sequence[tuple[int, int]]
     created: int
 
 
@@ -55,7 +59,7 @@ def _violated(watch: Watch, state: State, hour: int) -> Start | None:
     start = _start(watch, state)
     due = hour >= max(start, start + watch.wait)
     gone = state["status"] in ("deleted", "merged")
-    met = any(start <= at <= hour for at in watch.met_by)
+    met = any(start <= happened and known <= hour for happened, known in watch.met_by)
     if not due or gone or met or _excused(watch, state, hour) or not watch.scope(state):
         return None
     return start, state[watch.field] is None

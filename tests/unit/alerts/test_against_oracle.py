@@ -64,7 +64,11 @@ def watch(rule: Rule, facts: Facts) -> Watch:
     """A rule in the oracle's words."""
     met_by = rule.clock.met_by
     deeds = timeline(facts, h(LAST + 30)).deeds if met_by else ()
-    met = [hour(deed.at) for deed in deeds if met_by and meets(met_by, deed.data)]
+    met = [
+        (hour(deed.event.at), hour(deed.at))
+        for deed in deeds
+        if met_by and meets(met_by, deed.data)
+    ]
     wait = (rule.clock.offset + rule.clock.limit) // timedelta(hours=1)
     created = hour(facts.created.at)
     return Watch(

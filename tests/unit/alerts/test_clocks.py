@@ -113,6 +113,26 @@ def test_an_activity_that_a_merge_brings_is_the_last_one_only_if_later(
     assert violated(rule("last_activity_at"), *events) == expected
 
 
+@pytest.mark.parametrize(
+    ("call", "merge", "expected"),
+    [
+        (5, 12, [(20, None)]),
+        (9.999, 12, [(20, None)]),
+        (10, 12, []),
+        (11, 12, []),
+        (11, 20, []),
+        (11, 30, [(20, 30)]),
+        (5, 30, [(20, None)]),
+    ],
+)
+def test_a_call_that_a_merge_brings_meets_only_a_clock_that_ran_when_it_was_made(
+    call: float, merge: float, expected: Hours
+) -> None:
+    theirs = created(0, "d2"), called(call, "d2")
+    events = created(0), moved(10, "offer"), *theirs, merged(merge)
+    assert violated(rule(scope=OFFER, met_by=CALL), *events) == expected
+
+
 def test_without_a_stage_the_creation_stands_in_also_after_a_reopening() -> None:
     """A deal that never had a stage is in none again once its win is taken back."""
     bare, won = created(0, stage_id=None), ev(12, "deal.won")
