@@ -73,6 +73,7 @@ class _Found:
     kept: Sequence[Alert]
     skipped: int
     timer: Timer
+    failed: Sequence[str]
 
 
 class Judge:
@@ -125,6 +126,7 @@ class Judge:
             told += found.told
             judged.kept += found.kept
             judged.skipped += found.skipped
+            judged.errors += [_refused(stored, facts, why) for why in found.failed]
             if _rearmed(rows.timers.get((facts.deal_id, stored.rule_id)), found.timer):
                 judged.timers.append(found.timer)
         return told
@@ -132,9 +134,10 @@ class Judge:
     def _found(self, stored: StoredRule, life: Timeline, held: Held, case: Case) -> _Found:
         """One rule over one subject, with the records as they will be published."""
         rule = self._compiler.rule(stored)
-        outcome, timer = _apply(rule, life, held, case.moment, self._new_id)
+        failed: list[str] = []
+        outcome, timer = _apply(rule, life, held, case.moment, self._new_id, failed)
         told = [(one, record_rows(case.tenant_id, [one], case.moment)) for one in outcome.told]
-        return _Found(told, outcome.kept, outcome.skipped, timer)
+        return _Found(told, outcome.kept, outcome.skipped, timer, failed)
 
 
 def _error(stored: StoredRule, facts: Facts, case: Case, error: Exception) -> RuleError:
@@ -144,20 +147,25 @@ def _error(stored: StoredRule, facts: Facts, case: Case, error: Exception) -> Ru
         detail = "could not be judged; this has been logged"
         _log.exception("judgement_failed", tenant=case.tenant_id, rule=stored.rule_id,
                        subject=facts.deal_id)  # fmt: skip
-    return RuleError(stored.rule_id, stored.version, facts.deal_id, detail)
+    return _refused(stored, facts, detail)
+
+
+def _refused(stored: StoredRule, facts: Facts, why: str) -> RuleError:
+    return RuleError(stored.rule_id, stored.version, facts.deal_id, why)
 
 
 def _apply(
-    rule: Rule, life: Timeline, held: Held, moment: Moment, new_id: NewId
+    rule: Rule, life: Timeline, held: Held, moment: Moment, new_id: NewId, failed: list[str]
 ) -> tuple[Outcome, Timer]:
-    """One rule over one timeline. Raises `ExpressionFailed`."""
+    """One rule over one timeline; `failed` takes what could not be evaluated in it."""
     if not rule.live:
         return withdrawn(rule, held), Timer(life.deal_id, rule.rule_id, None, moment.now)
 
     def describe(violation: Violation) -> Texts:
-        return texts(rule, violation)
+        return texts(rule, violation, failed.append)
 
     judged = judge(rule, life, moment.now)
+    failed += [judged.failed] if judged.failed else []
     outcome = Reconciliation(rule, held, judged, moment, describe).outcome(new_id)
     due = _next_look(judged, moment)
     brought_to = moment.now if moment.brought else held.brought_to

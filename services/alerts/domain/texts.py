@@ -1,10 +1,11 @@
 """What an alert says: evidence, labels, a summary from the rule's template."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from libs.common.expr.port import ExpressionFailed
 from services.alerts.domain.alert import Texts
 from services.alerts.domain.durations import duration_text
 from services.alerts.domain.rule import Clock, MetBy, Rule
@@ -18,16 +19,25 @@ FACTS = (
 """The fields of a deal that evidence repeats, as of the instant of the violation."""
 _PLACE = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
 MAX_SUMMARY = 2_000
+Failed = Callable[[str], None]
 _OWN = ("elapsed", "limit", "rule.name")
 
 
-def texts(rule: Rule, found: Violation) -> Texts:
-    """Raises `ExpressionFailed` where a label cannot be told."""
-    labels = {
-        name: str(label.evaluate({"deal": found.state})) for name, label in rule.labels.items()
-    }
+def texts(rule: Rule, found: Violation, failed: Failed = lambda _: None) -> Texts:
+    """A label that cannot be evaluated is left out, and `failed` hears why."""
+    labels = dict(_labels(rule, found.state, failed))
     summary = None if rule.summary is None else _filled(rule.summary, _values(rule, found))
     return Texts(_evidence(rule.clock, found), labels, summary)
+
+
+def _labels(rule: Rule, state: State, failed: Failed) -> Iterator[tuple[str, str]]:
+    for name, label in rule.labels.items():
+        try:
+            text = str(label.evaluate({"deal": state}))
+        except ExpressionFailed as error:
+            failed(f"label {name}: {error.detail}")
+        else:
+            yield name, text
 
 
 def unknown_places(template: str) -> list[str]:

@@ -1,13 +1,15 @@
 """Verdicts: over which stretches of time a rule's clocks are violated. Pure functions of the facts.
 
 A clock is violated at an instant that is at or after its due instant, before it stops, with the
-deal there and in scope, not met by then, and (idle clocks) with no planned activity ahead.
+deal there and in scope, not met by then, and (idle clocks) with no planned activity ahead. Where
+the scope cannot be evaluated, its last answer within the clock stands.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from libs.common.expr.port import ExpressionFailed
 from services.alerts.domain.clocks import Meetings, Run, runs
 from services.alerts.domain.rule import Rule
 from services.alerts.domain.timeline import State, Timeline, is_there
@@ -46,12 +48,14 @@ class Judgement:
     """What holds of one rule and one deal as of an instant.
 
     `next_look` is the earliest later instant at which time alone may change the verdict: a clock
-    is due, or something comes true of which the facts tell already.
+    is due, or something comes true of which the facts tell already. `failed` is why the scope could
+    not be evaluated, at the last instant at which it could not.
     """
 
     runs: Sequence[Run]
     violations: Sequence[Violation]
     next_look: datetime | None
+    failed: str | None = None
 
     def starts(self, source: str, event_id: str) -> bool:
         """Whether an event starts a clock."""
@@ -59,8 +63,8 @@ class Judgement:
 
 
 def judge(rule: Rule, timeline: Timeline, now: datetime) -> Judgement:
-    """The verdicts as of `now`, which the timeline reaches. Raises `ExpressionFailed`."""
-    found: list[Violation] = []
+    """The verdicts as of `now`, which the timeline reaches."""
+    found, failed = list[Violation](), None
     looks = [] if timeline.ahead is None else [timeline.ahead]
     clocks = runs(rule.clock, timeline) if timeline.instants else []
     meetings = Meetings(rule.clock.met_by, timeline.deeds)
@@ -68,7 +72,8 @@ def judge(rule: Rule, timeline: Timeline, now: datetime) -> Judgement:
         judged = _Judged(rule, timeline, run, meetings.of(run.start.at), now)
         found += judged.violations()
         looks += judged.looks()
-    return Judgement(clocks, found, min(looks, default=None))
+        failed = judged.failed or failed
+    return Judgement(clocks, found, min(looks, default=None), failed)
 
 
 class _Judged:
@@ -79,6 +84,7 @@ class _Judged:
     ) -> None:
         self._rule, self._timeline, self._run, self._now = rule, timeline, run, now
         self._end = min((at for at in (run.stop, met_at) if at is not None), default=None)
+        self.failed: str | None = None
 
     @property
     def _open(self) -> bool:
@@ -91,7 +97,7 @@ class _Judged:
             holds = self._holds(at, state)
             if holds and began is None:
                 began = at, state
-            elif not holds and began is not None:
+            elif holds is False and began is not None:
                 yield self._violation(began, at)
                 began = None
         if began is not None:
@@ -111,10 +117,15 @@ class _Judged:
                 return
             yield at, changed
 
-    def _holds(self, at: datetime, state: State) -> bool:
+    def _holds(self, at: datetime, state: State) -> bool | None:
+        """`None`: nobody can tell of this instant."""
         if not is_there(state) or self._excused(at, state):
             return False
-        return bool(self._rule.scope.evaluate({"deal": state}))
+        try:
+            return bool(self._rule.scope.evaluate({"deal": state}))
+        except ExpressionFailed as error:
+            self.failed = error.detail
+            return None
 
     def _excused(self, at: datetime, state: State) -> bool:
         """A planned activity ahead excuses idleness until its time."""

@@ -7,9 +7,9 @@ import pytest
 
 from services.alerts.app import judging
 from services.alerts.domain.rule import Rule
-from services.alerts.domain.texts import texts
+from services.alerts.domain.texts import Failed, texts
 from services.alerts.domain.verdicts import Violation
-from tests.integration.alerts.rig import Said, Site, Sites, created, stalled
+from tests.integration.alerts.rig import Said, Site, Sites, created, day, stalled, told
 
 pytestmark = pytest.mark.postgres
 BEGINNING = datetime(1900, 1, 1, tzinfo=UTC)
@@ -29,10 +29,10 @@ async def test_a_clock_that_was_due_before_all_time_is_due_at_its_beginning(sand
 async def test_one_deals_trouble_is_counted_on_its_rule_and_stops_no_other(
     running: Sites, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def troubled(rule: Rule, found: Violation) -> Any:
+    def troubled(rule: Rule, found: Violation, failed: Failed) -> Any:
         if found.state["name"] == "bad":
             raise RuntimeError("nobody expected this")
-        return texts(rule, found)
+        return texts(rule, found, failed)
 
     monkeypatch.setattr(judging, "texts", troubled)
     bad, good = await running.new(), await running.new()
@@ -47,6 +47,30 @@ async def test_one_deals_trouble_is_counted_on_its_rule_and_stops_no_other(
     shown = await bad.ok("GET", "/v1/rules/r")
     assert shown["status"]["errors"] >= 1
     assert shown["status"]["last_error"]["subject_id"] == "D-1"
+
+
+async def test_an_instant_without_an_answer_is_counted_and_keeps_no_alert_alive(
+    sandbox: Site,
+) -> None:
+    clock = {"start": "created_at", "limit": "P10D"}
+    labels = {"owner": "deal.owner_id + '!'"}
+    await sandbox.rule("r", stalled(clock=clock, scope="deal.amount > 100.0", labels=labels))
+    await sandbox.say(created("D", 0, amount="200.00"))
+    await sandbox.clock(11)
+    (alert,) = await sandbox.alerts()
+    assert (alert["state"], alert["labels"]) == ("firing", {})
+    status = (await sandbox.ok("GET", "/v1/rules/r"))["status"]
+    assert "label owner" in status["last_error"]["detail"]
+    unknown = told("deal.updated", 12, "D", changes={"amount": None})
+    await sandbox.say(unknown, told("deal.deleted", 20, "D"))
+    await sandbox.clock(30)
+    (alert,) = await sandbox.alerts()
+    assert (alert["resolution"], alert["resolved_at"]) == ("cleared", z(20))
+    assert (await sandbox.ok("GET", "/v1/rules/r"))["status"]["errors"] > status["errors"]
+
+
+def z(days: float) -> str:
+    return day(days).isoformat().replace("+00:00", "Z")
 
 
 async def test_a_long_summary_is_cut_and_its_record_told(sandbox: Site) -> None:

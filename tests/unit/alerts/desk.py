@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from libs.common.expr.port import ExpressionFailed
 from services.alerts.domain.alert import Alert, Texts, Told
 from services.alerts.domain.reconcile import Held, Moment, Outcome, Reconciliation
 from services.alerts.domain.rule import CatchUp, Clock, MetBy, Rule, StartField
@@ -31,6 +32,16 @@ ANY = Says("true", lambda _: True)
 OPEN = Says("deal.status == 'open'", lambda deal: deal["status"] == "open")
 OFFER = Says("deal.stage_id == 'offer'", lambda deal: deal["stage_id"] == "offer")
 MINE = Says("deal.owner_id == 'u1'", lambda deal: deal["owner_id"] == "u1")
+
+
+def _worth(deal: State) -> bool:
+    if deal["amount"] is None:
+        raise ExpressionFailed("no such overload: null > double")
+    return float(deal["amount"]) > 20
+
+
+DEAR = Says("deal.amount > 20.0", _worth)
+"""It cannot be evaluated of a deal without an amount."""
 
 
 def rule(

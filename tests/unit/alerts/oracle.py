@@ -1,7 +1,8 @@
 """Verdicts anew, hour by hour, from what a deal's state says of itself: no clocks, no visits.
 
 An hour is violated if the field that starts the rule's clock, as the state of that hour shows it,
-lies so far back that the clock is due. It takes plain values and knows nothing of the product.
+lies so far back that the clock is due. Where the scope has no answer, it is as it was in the hour
+before, if that was of the same clock. It takes plain values and knows nothing of the product.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +23,7 @@ class Watch:
 
     field: str
     wait: int
-    scope: Callable[[State], bool]
+    scope: Callable[[State], bool | None]
     met_by: Sequence[tuple[int, int]]
     created: int
 
@@ -45,7 +46,8 @@ def stretches(watch: Watch, hours: Sequence[State | None]) -> list[Stretch]:
     found: list[Stretch] = []
     running: tuple[Start, int] | None = None
     for hour, state in enumerate(hours):
-        start = _violated(watch, state, hour) if state else None
+        before = running[0] if running else None
+        start = _violated(watch, state, hour, before) if state else None
         if running is not None and start != running[0]:
             found.append(Stretch(running[0][0], running[1], hour))
             running = None
@@ -54,15 +56,16 @@ def stretches(watch: Watch, hours: Sequence[State | None]) -> list[Stretch]:
     return found + ([Stretch(running[0][0], running[1], None)] if running else [])
 
 
-def _violated(watch: Watch, state: State, hour: int) -> Start | None:
-    """The start of the clock that is violated in this hour."""
+def _violated(watch: Watch, state: State, hour: int, before: Start | None) -> Start | None:
+    """The start of the clock that is violated in this hour; `before`: in the hour before."""
     start = _start(watch, state)
     due = hour >= max(start, start + watch.wait)
     gone = state["status"] in ("deleted", "merged")
     met = any(start <= happened and known <= hour for happened, known in watch.met_by)
-    if not due or gone or met or _excused(watch, state, hour) or not watch.scope(state):
+    if not due or gone or met or _excused(watch, state, hour):
         return None
-    return start, state[watch.field] is None
+    clock, inside = (start, state[watch.field] is None), watch.scope(state)
+    return clock if inside or (inside is None and clock == before) else None
 
 
 def _start(watch: Watch, state: State) -> int:

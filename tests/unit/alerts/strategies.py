@@ -7,13 +7,15 @@ from hypothesis import strategies as st
 from services.alerts.domain.rule import MetBy, Rule
 from services.alerts.domain.timeline import Facts
 from services.funnel.domain.model import FoldEvent
-from tests.unit.alerts.desk import ANY, MINE, OFFER, OPEN, rule
+from tests.unit.alerts.desk import ANY, DEAR, MINE, OFFER, OPEN, rule
 from tests.unit.alerts.facts import ACCOUNT, created, ev, facts_of, h, numbered
 
 LAST = 12
 hours = st.integers(0, LAST)
 _stages = st.sampled_from(("lead", "offer", "signed"))
-_changes = st.sampled_from(({"owner_id": "u1"}, {"owner_id": "u2"}, {"amount": "30"}))
+_changes = st.sampled_from(
+    ({"owner_id": "u1"}, {"owner_id": "u2"}, {"amount": "30"}, {"amount": "9"}, {"amount": None})
+)
 _activity = {
     "activity_id": st.sampled_from(("x", "y")),
     "kind": st.sampled_from(("call", "email")),
@@ -25,6 +27,7 @@ _deals = st.sampled_from(("d1", "d2", "d3"))
 _given = st.fixed_dictionaries(
     {"owner_id": st.sampled_from((None, "u1")),
      "stage_id": st.sampled_from((None, "lead", "offer")),
+     "amount": st.sampled_from((None, "30")),
      "account_id": st.sampled_from((None, ACCOUNT))}
 )  # fmt: skip
 
@@ -82,5 +85,5 @@ rules: st.SearchStrategy[Rule] = st.builds(
     st.integers(0, 6),
     st.integers(-3, 3),
     _met_by,
-    scope=st.sampled_from((ANY, ANY, OPEN, OFFER, MINE)),
+    scope=st.sampled_from((ANY, ANY, OPEN, OFFER, MINE, DEAR)),
 )

@@ -9,6 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from libs.common.contracts.events import ActivityData
+from libs.common.expr.port import ExpressionFailed
 from services.alerts.domain.matching import overlap
 from services.alerts.domain.rule import MetBy, Rule
 from services.alerts.domain.timeline import Facts, timeline
@@ -71,9 +72,15 @@ def watch(rule: Rule, facts: Facts) -> Watch:
     ]
     wait = (rule.clock.offset + rule.clock.limit) // timedelta(hours=1)
     created = hour(facts.created.at)
-    return Watch(
-        rule.clock.start, wait, lambda deal: rule.scope.evaluate({"deal": deal}), met, created
-    )
+    return Watch(rule.clock.start, wait, lambda deal: inside(rule, deal), met, created)
+
+
+def inside(rule: Rule, deal: State) -> bool | None:
+    """`None`: the scope has no answer."""
+    try:
+        return bool(rule.scope.evaluate({"deal": deal}))
+    except ExpressionFailed:
+        return None
 
 
 def meets(met_by: MetBy, data: ActivityData) -> bool:
