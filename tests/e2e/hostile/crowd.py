@@ -63,7 +63,7 @@ class Crowd:
     """Non-blocking sockets; whoever is closed by the other side may come again."""
 
     def __init__(self, port: int) -> None:
-        self._port = port
+        self._port, self._turn = port, 0
         self._selector = selectors.DefaultSelector()
         self._said: dict[socket.socket, bytes] = {}
         self.ends: Counter[str] = Counter()
@@ -79,9 +79,10 @@ class Crowd:
             self._selector.register(opened, selectors.EVENT_READ)
             self._send(opened, first)
 
-    def drip(self, piece: bytes) -> None:
-        """A piece from each."""
-        for opened in list(self._said):
+    def drip(self, piece: bytes, turns: int) -> None:
+        """A piece from each whose turn it is."""
+        self._turn += 1
+        for opened in list(self._said)[self._turn % turns :: turns]:
             self._send(opened, piece)
 
     def look(self, seconds: float = 0) -> None:
