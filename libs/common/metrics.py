@@ -76,6 +76,11 @@ INGEST_CONNECTIONS_MISSING = OwnGauge(
     "headway_ingest_connections_missing",
     "Connections that miss deliveries, by the numbers that their sources give them.",
 )
+INGEST_RECORDED = Counter(
+    "headway_ingest_deliveries_recorded_total",
+    "Deliveries of connections that record them: kept, dropped for want of room, or failed.",
+    ["outcome"],
+)
 INGEST_EVENT_AGE = Histogram(
     "headway_ingest_event_age_seconds",
     "From when an event occurred to when it was received.",

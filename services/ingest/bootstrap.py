@@ -18,6 +18,7 @@ from services.ingest.adapters.imports import SqlClaims
 from services.ingest.adapters.keeping import SqlKeeper
 from services.ingest.adapters.processes import Heartbeat
 from services.ingest.adapters.reads import Reads
+from services.ingest.adapters.recordings import SqlRecordings
 from services.ingest.adapters.sandboxes import SqlSandboxes
 from services.ingest.adapters.sealing import Sealer
 from services.ingest.adapters.spool.files import SpoolLimits
@@ -28,6 +29,7 @@ from services.ingest.app.draining import Drainer
 from services.ingest.app.own_topic import OwnTopic
 from services.ingest.app.quotas import EventQuotas
 from services.ingest.app.receiving import Receiver
+from services.ingest.app.recording import Recorder
 from services.ingest.app.redriving import Redriver
 from services.ingest.app.run_import import ImportRunner
 from services.ingest.app.spool import Spool
@@ -42,6 +44,7 @@ from services.ingest.entrypoints import (
     connections,
     connections_listed,
     dead_letters,
+    deliveries,
     directory,
     events,
     imports,
@@ -59,7 +62,7 @@ _STOP_SECONDS = 5.0
 _ROUTERS = (
     events.router, imports.router, mappings.router, directory.router, connections.router,
     connections_listed.router, refreshes.router, connection_samples.router, webhooks.router,
-    dead_letters.router, redriving.router, api_keys.router,
+    deliveries.router, dead_letters.router, redriving.router, api_keys.router,
 )  # fmt: skip
 
 
@@ -85,6 +88,11 @@ class _Wiring:
         self._worker = Database(url, "headway_ingest_worker", statement_timeout=30)
         self._sandboxes, self._counts = SqlSandboxes(self._worker), ConnectionCounts()
         self._counting = CountsWriter(self._worker, self._counts, resources.clock)
+        self._recorder = Recorder(
+            SqlRecordings(self._worker, resources.clock),
+            resources.key_for("pseudonyms"),
+            resources.clock,
+        )
         self._unappended = Unappended()
         self._expressions = Cel()
         self._index = SqlIndex(self._worker)
@@ -160,8 +168,9 @@ class _Wiring:
     def _receiver(self) -> Receiver:
         keeper, clock = SqlKeeper(self._worker), self._resources.clock
         return Receiver(
-            CONNECTORS, self._acceptor, keeper, self._sandboxes, self._counts, clock, self._settings
-        )
+            CONNECTORS, self._acceptor, keeper, self._sandboxes, self._counts, self._recorder,
+            clock, self._settings,
+        )  # fmt: skip
 
     def _import_worker(self, files: ImportFiles) -> ImportWorker:
         resources, settings = self._resources, self._settings
@@ -177,6 +186,7 @@ class _Wiring:
         await self._heartbeat.start()
         metrics.show_webhooks(CONNECTORS, get_args(RefusalCode))
         await self._counting.start()
+        await self._recorder.start()
 
     async def _spool_check(self) -> str | None:
         return self._spools.own.refuses()
@@ -191,6 +201,7 @@ class _Wiring:
         await self._acceptor.close(_STOP_SECONDS)
         await self._spools.close(_STOP_SECONDS)
         await self._counting.stop()
+        await self._recorder.stop()
         await self._heartbeat.stop()
         for database in (self._api, self._exports, self._worker):
             await database.close()

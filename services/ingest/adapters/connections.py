@@ -54,7 +54,13 @@ _VERSIONS = text(f"""
 """)  # noqa: S608
 _FORGET = [
     text(f"DELETE FROM ingest.{table} WHERE tenant_id = :t AND connection_id = :c")  # noqa: S608
-    for table in ("refreshes", "connection_counts", "connection_hours", "connection_counters")
+    for table in (
+        "refreshes",
+        "connection_counts",
+        "connection_hours",
+        "connection_counters",
+        "deliveries",
+    )
 ]
 
 

@@ -17,6 +17,7 @@ from services.ingest.app.ahead import flagged
 from services.ingest.app.connection_counts import ConnectionCounts, Delivered
 from services.ingest.app.connector_faults import ours
 from services.ingest.app.ports import Sandboxes
+from services.ingest.app.recording import Recorder
 from services.ingest.domain import letters
 from services.ingest.domain.connections import Live
 from services.ingest.domain.counters import number_at
@@ -28,10 +29,12 @@ from services.ingest.domain.crm.model import (
     Refresh,
     Refused,
     Translation,
+    Unreadable,
 )
 from services.ingest.domain.examine import examine_incoming
 from services.ingest.domain.letters import Letter
 from services.ingest.domain.model import Candidate, Decision, Examined, Receipt
+from services.ingest.domain.recording import Taken
 from services.ingest.settings import IngestSettings
 
 _LARGE = 64 * 1024
@@ -69,11 +72,12 @@ class Receiver:
         keeper: Keeper,
         sandboxes: Sandboxes,
         counts: ConnectionCounts,
+        recorder: Recorder,
         clock: Clock,
         settings: IngestSettings,
     ) -> None:
         self._connectors, self._acceptor, self._keeper = connectors, acceptor, keeper
-        self._sandboxes, self._counts = sandboxes, counts
+        self._sandboxes, self._counts, self._recorder = sandboxes, counts, recorder
         self._clock, self._settings = clock, settings
 
     async def receive(self, live: Live, delivery: Delivery, receipt: Receipt) -> Received:
@@ -83,7 +87,11 @@ class Receiver:
         Events come first: a puzzle that cannot be kept now holds up none of its neighbours.
         """
         self._prove(live, delivery, receipt.received_at)
-        told, number = await self._told(live, delivery)
+        try:
+            told, number = await self._told(live, delivery)
+        except Unreadable:
+            self._recorder.offer(Taken(live, delivery, receipt.received_at, None))
+            raise
         examined = await self._examined(told.events, receipt)
         decision = await self._acceptor.accept(receipt, examined)
         kept = letters.of_puzzles(live, delivery, told.puzzles)
@@ -92,6 +100,8 @@ class Receiver:
             async with asyncio.timeout(self._settings.index_deadline):
                 await self._keeper.keep(live, kept, told.refreshes, receipt.received_at)
         self._count(live, receipt, examined, decision, puzzles=len(told.puzzles), number=number)
+        statuses = [verdict.status for verdict in decision.verdicts]
+        self._recorder.offer(Taken(live, delivery, receipt.received_at, told, statuses))
         return _received(decision, told, len(kept))
 
     def proof(self, live: Live, delivery: Delivery, now: datetime) -> int:

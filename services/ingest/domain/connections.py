@@ -11,7 +11,7 @@ from services.ingest.domain.mapping.compiled import CompiledMapping
 
 Definition = Mapping[str, Any]
 """`kind`, the three maps, `id_prefix`, `public_url`, `mapping_id` and the like; never a secret."""
-LATER: Definition = {"old_secret_expires_at": None, "counter": None}
+LATER: Definition = {"old_secret_expires_at": None, "counter": None, "record_until": None}
 """What definitions of an earlier release do not have, as it is where nobody sets it."""
 
 
@@ -57,6 +57,7 @@ class Live:
     old_expires_at: datetime | None = None
     counter: str | None = None
     """Where a body has the number that its source gave it."""
+    record_until: datetime | None = None
 
     def proving(self, now: datetime) -> Connection:
         """With the secrets that prove a delivery now: all but the newest may have ended."""
@@ -88,9 +89,16 @@ def live(
         field_map=definition["field_map"],
         mapping=mapping,
     )
-    expires = _instant(definition.get("old_secret_expires_at"))
-    counter = definition.get("counter")
-    return Live(tenant_id, connection_id, definition["kind"], connection, marks, expires, counter)
+    return Live(
+        tenant_id,
+        connection_id,
+        definition["kind"],
+        connection,
+        marks,
+        old_expires_at=_instant(definition.get("old_secret_expires_at")),
+        counter=definition.get("counter"),
+        record_until=_instant(definition.get("record_until")),
+    )
 
 
 def _instant(text: str | None) -> datetime | None:

@@ -44,9 +44,9 @@ class Letter:
 
 
 def of_puzzles(live: Live, delivery: Delivery, puzzles: Iterable[Puzzle]) -> list[Letter]:
-    headers = _headers(live, delivery)
+    told = headers(live, delivery)
     return [
-        _letter(live, None, (puzzle.code, puzzle.detail), headers, written(puzzle.raw, delivery))
+        _letter(live, None, (puzzle.code, puzzle.detail), told, written(puzzle.raw, delivery))
         for puzzle in puzzles
     ]
 
@@ -55,13 +55,13 @@ def of_rejected(
     live: Live, delivery: Delivery, events: Sequence[IncomingEvent], examined: Sequence[Examined]
 ) -> list[Letter]:
     """Events of the catalogue that were refused, in the form in which they would have entered."""
-    headers = _headers(live, delivery)
+    told = headers(live, delivery)
     return [
         _letter(
             live,
             rejection.event_id,
             (rejection.code, rejection.detail),
-            [*headers, *_attributes(event)],
+            [*told, *_attributes(event)],
             written(event.data, delivery),
         )
         for event, rejection in zip(events, examined, strict=True)
@@ -79,19 +79,19 @@ def _letter(
     secrets = live.connection.secrets
     source = live.connection.source
     code, detail = why
-    shown = _without(detail.encode("utf-8", "backslashreplace"), secrets).decode(errors="replace")
+    shown = without(detail.encode("utf-8", "backslashreplace"), secrets).decode(errors="replace")
     return Letter(
         live.tenant_id,
         source,
         event_id,
         code,
         shown.replace("\x00", "\\x00")[:_LONGEST],
-        [(name, _without(content, secrets)) for name, content in headers],
-        _without(body, secrets),
+        [(name, without(content, secrets)) for name, content in headers],
+        without(body, secrets),
     )
 
 
-def _headers(live: Live, delivery: Delivery) -> list[tuple[str, bytes]]:
+def headers(live: Live, delivery: Delivery) -> list[tuple[str, bytes]]:
     held = [(name, delivery.headers[name]) for name in sorted(_KEPT & delivery.headers.keys())]
     if _EVENT in delivery.query:
         held.append(("query-event", delivery.query[_EVENT]))
@@ -122,7 +122,7 @@ def written(raw: Any, delivery: Delivery) -> bytes:
         return delivery.body
 
 
-def _without(content: bytes, secrets: Iterable[str]) -> bytes:
+def without(content: bytes, secrets: Iterable[str]) -> bytes:
     """A secret that a CRM repeats in what it sends is shown to nobody."""
     for secret in secrets:
         for spelled in {secret, json.dumps(secret)[1:-1]}:

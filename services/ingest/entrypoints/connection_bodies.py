@@ -1,6 +1,7 @@
 """Bodies of commands about connections; what they ask for that cannot be is told with pointers."""
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -53,11 +54,15 @@ Ids = Annotated[dict[Id, Id], Field(max_length=1_000)]
 Secret = Annotated[SecretStr, Field(min_length=1, max_length=1_000)]
 
 
+RECORDING = timedelta(days=14)
+
+
 class PutConnection(Command):
     """How one account of a CRM delivers. `secrets` are never shown; left out on a replacement, the
     ones that are there stay. Of two the newer comes first; both prove deliveries, the older one
     until `old_secret_expires_at`. `counter` is a JSON pointer into bodies, to a number that the
-    source raises by one with each delivery."""
+    source raises by one with each delivery. Until `record_until`, at most 14 days ahead, deliveries
+    are recorded, redacted."""
 
     kind: Kind
     secrets: Annotated[list[Secret], Field(min_length=1, max_length=MAX_SECRETS)] | None = None
@@ -73,6 +78,7 @@ class PutConnection(Command):
     ) = None
     mapping_id: Id | None = None
     old_secret_expires_at: Instant | None = None
+    record_until: Instant | None = None
     counter: (
         Annotated[
             str,
@@ -131,8 +137,10 @@ class NumbersFilled(Command):
         return [(one.from_, one.to) for one in self.missing if one.from_ <= one.to]
 
 
-def counter_faults(wanted: PutConnection) -> Iterator[ErrorItem]:
-    """A pointer into bodies that are no JSON."""
+def setting_faults(wanted: PutConnection, now: datetime) -> Iterator[ErrorItem]:
+    """A pointer into bodies that are no JSON; recording without an end in sight."""
+    if wanted.record_until is not None and wanted.record_until > now + RECORDING:
+        yield ErrorItem("at most 14 days from now", "invalid_field", pointer="/record_until")
     if wanted.counter is not None and wanted.kind == "salesforce_outbound":
         yield ErrorItem("its messages are no JSON", "invalid_field", pointer="/counter")
 

@@ -19,8 +19,8 @@ from services.ingest.entrypoints.connection_answers import (
 )
 from services.ingest.entrypoints.connection_bodies import (
     PutConnection,
-    counter_faults,
     secret_faults,
+    setting_faults,
 )
 from services.ingest.entrypoints.connections_mapped import refuse_unmapped
 from services.ingest.entrypoints.state import IngestState, ingest_of
@@ -68,8 +68,8 @@ async def _wanted(request: Request) -> PutConnection:
     wanted = await command(request, PutConnection)
     if faults := list(secret_faults(wanted.kind, wanted.plain() or ())):
         raise Invalid("these secrets could prove nothing", code="invalid_secret", errors=faults)
-    if faults := list(counter_faults(wanted)):
-        raise Invalid("this kind has no counter", errors=faults)
+    if faults := list(setting_faults(wanted, ingest_of(request).clock.now())):
+        raise Invalid("not every setting fits this connection", errors=faults)
     return wanted
 
 
