@@ -47,6 +47,8 @@ def main() -> None:
         found["ingest"] = ingest.figures(measured, given.load)
     report.show(found, console)
     report.save(found, given.json, given.markdown)
+    if faults := found.get("ingest", {}).get("faults"):
+        sys.exit(f"what was measured is not what was promised: {faults}")
 
 
 async def _measured(given: argparse.Namespace, console: Console) -> report.Figures:

@@ -111,12 +111,19 @@ class Connection(asyncio.Protocol):
         self._sent = perf_counter()
         self._transport.write(self._request)
 
+    def _again(self) -> None:
+        """What was refused is sent once more, while it counts."""
+        if self._load.over:
+            self._next()
+        else:
+            self._send()
+
     def _judge(self, head: bytes, body: bytes) -> None:
         status = status_of(head)
         if status in _AGAIN:
             self._load.outcome.again += 1
             pause = float(header(head, b"retry-after:") or 1)
-            asyncio.get_running_loop().call_later(pause, self._send)
+            asyncio.get_running_loop().call_later(pause, self._again)
             return
         if status == 202:
             self._load.accepted(accepted(body, self._events), self._sent)

@@ -2,6 +2,7 @@
 
 import asyncio
 from itertools import islice
+from typing import cast
 
 import orjson
 import pytest
@@ -113,3 +114,32 @@ def test_every_row_of_the_table_has_all_columns() -> None:
     assert len(rows) == 3 * 2 + 1
     assert "312,000" not in table.setting(found)
     assert "252,000" in table.setting(found)
+
+
+class Refusing(asyncio.Protocol):
+    """Accepts every other request."""
+
+    turn = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport, self._inbox = cast(asyncio.Transport, transport), Inbox()
+
+    def data_received(self, data: bytes) -> None:
+        self._inbox.feed(data)
+        while self._inbox.take():
+            Refusing.turn += 1
+            status = b"202 OK" if Refusing.turn % 2 else b"503 Busy\r\nRetry-After: 0.01"
+            self._transport.write(b"HTTP/1.1 %s\r\nContent-Length: 2\r\n\r\n{}" % status)
+
+
+async def test_what_was_refused_for_now_is_sent_again_and_counts_once() -> None:
+    server = await asyncio.get_running_loop().create_server(Refusing, "127.0.0.1", 0)
+    try:
+        port = server.sockets[0].getsockname()[1]
+        told = await run(Task(port, "/", 1, 1, 0.3, 0.05, connections=3))
+    finally:
+        server.close()
+        await server.wait_closed()
+    assert told.again > 0
+    assert told.refused == {}
+    assert told.again + told.accepted == Refusing.turn
