@@ -43,6 +43,8 @@ def _is_list(annotation: Any) -> bool:
 
 async def refuse_unknown_parameters(request: Request) -> None:
     """A dependency of every route."""
+    if not request.scope["query_string"]:
+        return
     route = request.scope.get("route")
     if not isinstance(route, APIRoute) or isinstance(route, AnyParameters):
         return
