@@ -4,7 +4,7 @@ The judgement is held right after it has read the rules, a change right before i
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.postgres
 _SWEPT_OR_WAITS = """SELECT NOT EXISTS (SELECT FROM alerts.sweeps WHERE tenant_id = $1)
     OR EXISTS (SELECT FROM pg_stat_activity
         WHERE datname = current_database() AND wait_event_type = 'Lock')"""
-Change = Callable[[Site, str], Awaitable[Any]]
+Change = Callable[[Site, str], Coroutine[Any, Any, None]]
 
 
 class Gate:
