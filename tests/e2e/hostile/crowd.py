@@ -1,5 +1,6 @@
 """Thousands of sockets that do nothing, or next to nothing, and good traffic beside them."""
 
+import multiprocessing
 import selectors
 import socket
 import threading
@@ -8,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing.synchronize import Event
 from typing import Self
 
 import httpx
@@ -131,3 +133,30 @@ def crowd(port: int) -> Iterator[Crowd]:
         yield made
     finally:
         made.leave()
+
+
+@contextmanager
+def besieged(port: int, count: int) -> Iterator[None]:
+    """So many slow sockets, held by a process of their own: what it costs to hold them is not to
+    slow down whoever measures beside them."""
+    spawning = multiprocessing.get_context("spawn")
+    ready, stop = spawning.Event(), spawning.Event()
+    process = spawning.Process(target=_besiege, args=(port, count, ready, stop), daemon=True)
+    process.start()
+    try:
+        assert ready.wait(120)
+        yield
+    finally:
+        stop.set()
+        process.join(60)
+
+
+def _besiege(port: int, count: int, ready: Event, stop: Event) -> None:
+    """A byte of one in twenty at a time; those who were cut come again, some at a time."""
+    with crowd(port) as slow:
+        while not stop.is_set():
+            slow.look(0.1)
+            slow.drip(b"a", 20)
+            slow.join(min(100, count - len(slow)), b"POST /v1/events HTTP/1.1\r\nX-Slow: ")
+            if len(slow) >= 0.9 * count:
+                ready.set()
