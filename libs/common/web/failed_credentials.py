@@ -55,8 +55,7 @@ class FailedCredentials:
 
     def proven(self, given: str) -> None:
         """A credential was good."""
-        digest = self._digest(given)
-        if not self._policy.quota or digest in self._proven:
+        if not self._policy.quota or (digest := self._digest(given)) in self._proven:
             return
         if len(self._proven) >= _MOST_PROVEN:
             self._proven.pop(next(iter(self._proven)))

@@ -14,14 +14,13 @@ _OURS = frozenset({b"x-request-id", b"x-forwarded-for", b"x-forwarded-proto", b"
 def to_upstream(
     headers: Headers, request_id: str, client: str, scheme: str
 ) -> Sequence[tuple[bytes, bytes]]:
-    """A request's headers for the process behind; `client` is the address that sent it."""
-    headers = list(headers)
-    came_by = [value for name, value in headers if name.lower() == b"x-forwarded-for"]
+    """A request's headers for the process behind; `client` is the address that sent it, and what
+    anybody claims besides stays here."""
     passed = [(name, value) for name, value in end_to_end(headers) if name.lower() not in _OURS]
     return [
         *passed,
         (b"x-request-id", request_id.encode()),
-        (b"x-forwarded-for", b", ".join([*came_by, client.encode()])),
+        (b"x-forwarded-for", client.encode()),
         (b"x-forwarded-proto", scheme.encode()),
     ]
 
