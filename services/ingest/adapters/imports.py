@@ -30,14 +30,23 @@ _CREATE = text("""
     VALUES (:tenant_id, :import_id, 'running', :origin, :recorded, :dry_run, :encoding, :path,
         :size, :actor, :started_at, :media, :mapping_id, :mapping_version)
 """)
+# Tenants in turn: whoever has none under way and has waited longest since its last one ended.
 _CLAIM = text("""
     UPDATE ingest.imports i
     SET claimed_by = :me, claimed_until = now() + make_interval(secs => :lease)
     FROM (
-        SELECT tenant_id, import_id FROM ingest.imports
-        WHERE state = 'running' AND (claimed_until IS NULL OR claimed_until < now())
-        ORDER BY started_at, import_id
-        FOR UPDATE SKIP LOCKED LIMIT 1) next
+        SELECT w.tenant_id, w.import_id FROM ingest.imports w
+        JOIN (
+            SELECT DISTINCT ON (tenant_id) tenant_id, import_id FROM ingest.imports
+            WHERE state = 'running' AND (claimed_until IS NULL OR claimed_until < now())
+            ORDER BY tenant_id, started_at, import_id) oldest USING (tenant_id, import_id)
+        CROSS JOIN LATERAL (
+            SELECT count(*) FILTER (WHERE state = 'running' AND claimed_until >= now()) AS claimed,
+                max(finished_at) AS finished_at
+            FROM ingest.imports o WHERE o.tenant_id = w.tenant_id) served
+        WHERE w.state = 'running' AND (w.claimed_until IS NULL OR w.claimed_until < now())
+        ORDER BY served.claimed, served.finished_at NULLS FIRST, w.started_at, w.import_id
+        FOR UPDATE OF w SKIP LOCKED LIMIT 1) next
     WHERE i.tenant_id = next.tenant_id AND i.import_id = next.import_id
     RETURNING i.*
 """)

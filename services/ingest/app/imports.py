@@ -116,7 +116,7 @@ class Claims(Protocol):
     """Imports in the database, as a worker sees them. Raises `IndexUnavailable`, `ClaimLost`."""
 
     async def claim(self) -> Claim | None:
-        """Take a running import that nobody holds, oldest first."""
+        """Take a running import that nobody holds: tenants in turn, the oldest of each first."""
         ...
 
     async def known(self, claim: Claim, keys: Sequence[EventKey]) -> dict[EventKey, bytes]:
