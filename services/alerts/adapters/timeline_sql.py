@@ -14,7 +14,12 @@ SELECT a.deal_id,
     (SELECT json_build_array(e.occurred_at, e.source, e.event_id)
         FROM funnel_api.events_v1 e
         WHERE e.tenant_id = $2 AND e.subject_kind = 'deal' AND e.subject_id = a.deal_id
-        ORDER BY e.type <> 'deal.created', {_ORDER} LIMIT 1),
+        ORDER BY {_ORDER} LIMIT 1),
+    (SELECT json_build_array(e.occurred_at, e.source, e.event_id)
+        FROM funnel_api.events_v1 e
+        WHERE e.tenant_id = $2 AND e.subject_kind = 'deal' AND e.subject_id = a.deal_id
+            AND e.type = 'deal.created'
+        ORDER BY {_ORDER} LIMIT 1),
     (SELECT json_agg(json_build_array(h.valid_from, {_SPAN}) ORDER BY h.n)
         FROM funnel_api.deal_history_v1 h
         WHERE h.tenant_id = $2 AND h.deal_id = a.deal_id AND h.known_to = 'infinity'),

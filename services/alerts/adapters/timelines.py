@@ -37,15 +37,16 @@ async def facts_of(conn: Any, tenant_id: str, deals: Collection[str]) -> dict[st
     rows = await conn.fetch(READ, sorted(deals), tenant_id)
     listed = await conn.fetch(STAGE_NAMES, tenant_id)
     names = {(pipeline, stage): name for pipeline, stage, name in listed}
-    told = {row[0]: row for row in rows if row[1] is not None and row[2] is not None}
+    told = {row[0]: row for row in rows if row[1] is not None and row[3] is not None}
     return {deal: _facts(told[deal], names) for deal in deals if deal in told}
 
 
 def _facts(row: Any, names: StageNames) -> Facts:
-    deal_id, created, spans, visits, said, merges = row
+    deal_id, first, declared, spans, visits, said, merges = row
     return Facts(
         deal_id,
-        _event(*orjson.loads(created)),
+        _event(*orjson.loads(first)),
+        None if declared is None else _event(*orjson.loads(declared)),
         [_span(deal_id, span, names) for span in orjson.loads(spans)],
         [_visit(visit) for visit in _listed(visits)],
         [_said(item) for item in _listed(said)],

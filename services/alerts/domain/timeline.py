@@ -82,11 +82,13 @@ class Deed:
 class Facts:
     """What is stored of one deal, oldest first; `said` and `merges` also of those merged into it.
 
-    `created` is the event that `created_at` comes from.
+    `created_at` comes from the `first` event, and from `declared`, the first `deal.created`, once
+    that has happened.
     """
 
     deal_id: str
-    created: EventRef
+    first: EventRef
+    declared: EventRef | None
     spans: Sequence[Span]
     visits: Sequence[Visit] = ()
     said: Sequence[Said] = ()
@@ -133,7 +135,12 @@ def timeline(facts: Facts, now: datetime) -> Timeline:
     states = [{**span, **replay.at(at)} for at, span in _facts_at(facts.spans, instants)]
     visits = [visit for visit in facts.visits if visit.entered.at <= now]
     deeds = [deed for deed in replay.deeds if deed.at <= now]
-    return Timeline(facts.deal_id, facts.created, instants, states, visits, deeds, ahead)
+    return Timeline(facts.deal_id, _created(facts, now), instants, states, visits, deeds, ahead)
+
+
+def _created(facts: Facts, now: datetime) -> EventRef:
+    declared = facts.declared
+    return facts.first if declared is None or declared.at > now else declared
 
 
 def _instants(facts: Facts, deeds: Collection[Deed]) -> Iterator[datetime]:
@@ -145,6 +152,7 @@ def _instants(facts: Facts, deeds: Collection[Deed]) -> Iterator[datetime]:
 
 
 def _moments(facts: Facts, deeds: Collection[Deed]) -> Iterator[datetime | None]:
+    yield facts.declared.at if facts.declared else None
     yield from (deed.at for deed in deeds)
     yield from (merge.at for merge in facts.merges)
     for visit in facts.visits:

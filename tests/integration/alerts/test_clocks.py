@@ -1,5 +1,7 @@
 """Which clocks there are: by stage, by creation, by idleness; what meets them and what excuses."""
 
+from datetime import datetime
+
 import pytest
 
 from tests.integration.alerts.rig import Site, called, created, day, moved, stalled, told
@@ -24,6 +26,18 @@ async def test_without_an_activity_idleness_runs_from_creation(sandbox: Site) ->
     await sandbox.say(created("D", 0), called("D", 12))
     await sandbox.clock(20)
     assert (await days(sandbox), await days(sandbox, "alert.resolved")) == ([10], [12])
+
+
+async def test_a_creation_that_is_posted_ahead_counts_once_it_has_happened(sandbox: Site) -> None:
+    clock = {"start": "created_at", "limit": "P30D"}
+    await sandbox.rule("age", stalled(clock=clock, scope="true"))
+    await sandbox.say(called("D", 0), created("D", 60))
+    await sandbox.clock(40)
+    (alert,) = await sandbox.alerts()
+    assert datetime.fromisoformat(alert["started_at"]) == day(30)
+    await sandbox.clock(70)
+    (alert,) = await sandbox.alerts()
+    assert alert["resolution"] == "retracted"
 
 
 async def test_a_planned_activity_excuses_until_its_time(sandbox: Site) -> None:

@@ -56,9 +56,14 @@ def facts_of(events: Sequence[model.FoldEvent], deal: str = "d1") -> Facts | Non
     mine = [e for e in own if e.subject == deal]
     if not mine or deal not in projections:
         return None
+    first = min(mine, key=lambda e: e.order)
+    declared = min(
+        (e for e in mine if e.type == "deal.created"), key=lambda e: e.order, default=None
+    )
     return Facts(
         deal,
-        _ref(min(mine, key=lambda e: (e.type != "deal.created", e.order))),
+        _ref(first),
+        _ref(declared) if declared else None,
         [_span(deal, row) for row in _rows(projections[deal].spans)],
         [_visit(row) for row in _rows(projections[deal].visits)],
         [_said(e) for e in sorted(own, key=lambda e: e.order) if e.type.startswith("activity.")],

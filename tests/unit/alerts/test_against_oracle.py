@@ -1,6 +1,6 @@
 """Verdicts are those of a second evaluator that walks the hours one by one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import combinations
 from typing import Any
@@ -30,7 +30,9 @@ def test_verdicts_are_those_of_the_oracle(events: list[FoldEvent], rule: Rule, n
     assert known is not None
     found = judged(rule, known, h(now)).violations
     hours = [plain(state_of(events, at)) for at in range(now + 1)]
-    assert [stretch(v) for v in found] == stretches(watch(rule, known), hours)
+    assert [stretch(v) for v in found] == stretches(
+        watch(rule, known, creation(events, now)), hours
+    )
 
 
 @given(facts, rules, nows)
@@ -61,7 +63,29 @@ def test_time_alone_changes_nothing_before_the_next_look(
         assert judged(rule, known, later).violations == judgement.violations
 
 
-def watch(rule: Rule, facts: Facts) -> Watch:
+@given(histories, rules, nows)
+def test_what_lies_ahead_tells_nothing(events: list[FoldEvent], rule: Rule, now: int) -> None:
+    """Verdicts are those of somebody who has not heard yet of what comes after."""
+    known, then = facts_of(events), facts_of([e for e in events if e.occurred_at <= h(now)])
+    assume(known is not None)
+    assert known is not None
+    before = judged(rule, then, h(now)).violations if then else []
+    assert told(judged(rule, known, h(now)).violations) == told(before)
+
+
+def told(found: Sequence[Violation]) -> list[Any]:
+    """All but the stop of a clock, which facts may tell of before it comes."""
+    return [(v.run.start, v.started_at, v.cleared_at, v.superseded, v.state) for v in found]
+
+
+def creation(events: list[FoldEvent], now: int) -> int:
+    """The first event is one until there is a `deal.created`."""
+    mine = [e for e in events if e.subject == "d1" and e.occurred_at <= h(now)]
+    made = [e for e in mine if e.type == "deal.created"]
+    return min((hour(e.occurred_at) for e in made or mine), default=0)
+
+
+def watch(rule: Rule, facts: Facts, created: int) -> Watch:
     """A rule in the oracle's words."""
     met_by = rule.clock.met_by
     deeds = timeline(facts, h(LAST + 30)).deeds if met_by else ()
@@ -71,7 +95,6 @@ def watch(rule: Rule, facts: Facts) -> Watch:
         if met_by and meets(met_by, deed.data)
     ]
     wait = (rule.clock.offset + rule.clock.limit) // timedelta(hours=1)
-    created = hour(facts.created.at)
     return Watch(rule.clock.start, wait, lambda deal: inside(rule, deal), met, created)
 
 

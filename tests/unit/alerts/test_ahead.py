@@ -1,12 +1,13 @@
 """What facts tell of the time to come: looked at when it comes, and unknown before."""
 
-from typing import Any
+from datetime import datetime
+from typing import Any, cast
 
 import pytest
 
 from services.funnel.domain.model import FoldEvent
 from tests.unit.alerts.desk import OPEN, Desk, Says, judged, rule
-from tests.unit.alerts.facts import created, ev, facts_of, h, moved
+from tests.unit.alerts.facts import called, created, ev, facts_of, h, moved
 
 UNPLANNED = Says("nothing planned", lambda deal: deal["next_planned_at"] is None)
 
@@ -39,7 +40,7 @@ def test_each_look_leads_to_the_next(events: list[FoldEvent], looks: list[float]
 
 def story(desk: Desk, *events: FoldEvent) -> list[Any]:
     """Looks only when a timer says so; what is told, in hours."""
-    facts, now = facts_of(events), h(0)
+    facts, now = facts_of(events), cast(datetime | None, h(0))
     assert facts is not None
     while now is not None:
         desk.look(facts, now)
@@ -57,6 +58,13 @@ def test_an_end_that_is_known_before_is_told_when_it_comes() -> None:
 
 def test_a_deal_that_begins_ahead_is_watched_once_it_is_there() -> None:
     assert story(Desk(rule()), created(2)) == [("fired", 12)]
+
+
+def test_a_creation_that_lies_ahead_is_none_yet() -> None:
+    """Until then the first event is the creation; once it comes, that one started no clock."""
+    on = Desk(rule("created_at", 30))
+    assert story(on, called(0), created(60)) == [("fired", 30), ("corrected", 30), ("fired", 90)]
+    assert [alert.started_at for alert in on.standing] == [h(90)]
 
 
 def test_a_plan_that_a_scope_asks_for_passes_by_itself() -> None:
