@@ -3,6 +3,7 @@
 The funnel folds deals with it, alerts their timelines. Pure.
 """
 
+from bisect import bisect_left, bisect_right, insort
 from datetime import datetime
 from typing import NamedTuple
 
@@ -23,12 +24,39 @@ class Activity(NamedTuple):
     activity_count: int = 0
 
 
-class Activities:
+class _Ahead:
+    """The times of what is planned, in order, so that each question costs a bisection."""
+
+    __slots__ = ("_times",)
+    planned: dict[str, datetime]
+
+    def __init__(self) -> None:
+        self._times: list[datetime] | None = None
+        """`None` until somebody asks."""
+
+    def _after(self, instant: datetime | None) -> datetime | None:
+        if self._times is None:
+            self._times = sorted(self.planned.values())
+        i = 0 if instant is None else bisect_right(self._times, instant)
+        return self._times[i] if i < len(self._times) else None
+
+    def _replace(self, old: datetime | None, new: datetime | None) -> None:
+        if self._times is None:
+            return
+        if old is not None:
+            del self._times[bisect_left(self._times, old)]
+        if new is not None:
+            insort(self._times, new)
+
+
+class Activities(_Ahead):
     """Mutable aggregates inside one fold; events may come in total order only."""
 
     __slots__ = ("count", "first_at", "last_at", "last_kind", "planned", "touch_at")
+    """What is kept of it."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.count = 0
         self.first_at: datetime | None = None
         self.last_at: datetime | None = None
@@ -38,9 +66,11 @@ class Activities:
 
     def apply(self, event_type: str, at: datetime, data: ActivityData) -> None:
         if event_type == "activity.scheduled":
-            self.planned[data.activity_id] = data.scheduled_for or at
+            time = data.scheduled_for or at
+            self._replace(self.planned.get(data.activity_id), time)
+            self.planned[data.activity_id] = time
             return
-        self.planned.pop(data.activity_id, None)
+        self._replace(self.planned.pop(data.activity_id, None), None)
         if event_type in DONE:
             self._done(at, data)
 
@@ -57,18 +87,18 @@ class Activities:
         self.first_at = _least(self.first_at, other.first_at)
         self.touch_at = _greatest(self.touch_at, other.touch_at)
         self.planned |= other.planned
+        self._times = None
         if other.last_at is not None and (self.last_at is None or other.last_at > self.last_at):
             self.last_at, self.last_kind = other.last_at, other.last_kind
 
     def at(self, instant: datetime | None) -> Activity:
         """The aggregates, with the next planned activity after `instant`."""
-        ahead = (t for t in self.planned.values() if instant is None or t > instant)
         return Activity(
             self.first_at,
             self.last_at,
             self.last_kind,
             self.touch_at,
-            min(ahead, default=None),
+            self._after(instant),
             self.count,
         )
 

@@ -4,6 +4,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from threading import Lock
 from typing import Any, Literal
 
 from libs.common.expr.port import Expression, Expressions, InvalidExpression
@@ -43,21 +44,23 @@ class Fault:
 
 
 class Compiler:
-    """Compiles rules, each version once."""
+    """Compiles rules, each version once. Threads may share it."""
 
     def __init__(self, expressions: Expressions) -> None:
         self._expressions = expressions
         self._kept: OrderedDict[tuple[str, str, int], Rule] = OrderedDict()
+        self._lock = Lock()
 
     def rule(self, stored: StoredRule) -> Rule:
         """The rule of a stored version. Raises `InvalidExpression` if it no longer compiles."""
         key = stored.tenant_id, stored.rule_id, stored.version
-        if key not in self._kept:
-            self._kept[key] = self._compiled(stored)
-            while len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
-        self._kept.move_to_end(key)
-        return self._kept[key]
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key] = self._compiled(stored)
+                while len(self._kept) > KEPT:
+                    self._kept.popitem(last=False)
+            self._kept.move_to_end(key)
+            return self._kept[key]
 
     def _compiled(self, stored: StoredRule) -> Rule:
         definition = RuleDefinition.model_validate(stored.definition)

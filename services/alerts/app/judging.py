@@ -3,6 +3,7 @@
 The caller holds the subjects' rows locked: one judgement at a time sees and writes a subject.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,6 +24,8 @@ from services.alerts.domain.texts import texts
 from services.alerts.domain.timeline import Facts, Timeline, timeline
 from services.alerts.domain.verdicts import Judgement, Violation, judge
 
+LARGE = 1_000
+"""Facts times rules, some 20 ms: beyond it a thread judges, so that nobody waits for one deal."""
 NewId = Callable[[], str]
 _Record = tuple[Told, Sequence[OutboxRow]]
 _log = structlog.get_logger()
@@ -97,7 +100,8 @@ class Judge:
         rows = await store.rows(tenant_id, list(facts))
         judged, told = Judged(), list[_Record]()
         for subject_id in facts:
-            told += self._subject(judged, rules, facts[subject_id], rows, Case(tenant_id, moment))
+            case = Case(tenant_id, moment)
+            told += await self._aside(judged, rules, facts[subject_id], rows, case)
         judged.tell(told)
         faults.hit("alerts.before_write")
         await self._write(store, tenant_id, judged)
@@ -110,6 +114,15 @@ class Judge:
         await store.write_timers(tenant_id, judged.timers)
         await store.count_errors(tenant_id, judged.errors)
         await store.publish(judged.records)
+
+    async def _aside(
+        self, judged: Judged, rules: Sequence[StoredRule], facts: Facts, rows: Rows, case: Case
+    ) -> Sequence[_Record]:
+        """One subject after the other, and others' requests in between."""
+        if facts.size * len(rules) > LARGE:
+            return await asyncio.to_thread(self._subject, judged, rules, facts, rows, case)
+        await asyncio.sleep(0)
+        return self._subject(judged, rules, facts, rows, case)
 
     def _subject(
         self, judged: Judged, rules: Sequence[StoredRule], facts: Facts, rows: Rows, case: Case

@@ -4,9 +4,10 @@ Built from what the funnel publishes: facts with their stretches of valid time, 
 """
 
 from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from libs.common.activities import DONE, Activities, Activity
@@ -14,6 +15,7 @@ from libs.common.contracts.events import ActivityData
 
 State = Mapping[str, Any]
 """A deal's fields at an instant, as `GET /v1/deals/{id}` names them; instants are datetimes."""
+BEGINNING = datetime.min.replace(tzinfo=UTC)
 GONE = ("deleted", "merged")
 INSTANTS = ("stage_entered_at", "created_at", "closed_at")
 FACT_FIELDS = (
@@ -94,6 +96,11 @@ class Facts:
     said: Sequence[Said] = ()
     merges: Sequence[Merge] = ()
 
+    @property
+    def size(self) -> int:
+        """How much a judgement goes through."""
+        return sum(map(len, (self.spans, self.visits, self.said, self.merges)))
+
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
@@ -117,8 +124,8 @@ class Timeline:
 
     def after(self, instant: datetime) -> Iterator[tuple[datetime, State]]:
         """The changes later than an instant."""
-        i = bisect_right(self.instants, instant)
-        yield from zip(self.instants[i:], self.states[i:], strict=True)
+        for i in range(bisect_right(self.instants, instant), len(self.instants)):
+            yield self.instants[i], self.states[i]
 
 
 def is_there(state: State | None) -> bool:
@@ -206,20 +213,25 @@ class _Replay:
 
 def _deeds(facts: Facts) -> Iterator[Deed]:
     """Done activities by the instant at which they became the deal's."""
+    since = dict(_owned(facts))
     found = [
-        Deed(at, said.event, said.data)
+        Deed(max(said.event.at, since[said.deal_id]), said.event, said.data)
         for said in facts.said
-        if said.type in DONE and (at := _became(facts, said.deal_id, said.event.at)) is not None
+        if said.type in DONE and said.deal_id in since
     ]
     yield from sorted(found, key=lambda deed: deed.at)
 
 
-def _became(facts: Facts, deal_id: str, at: datetime) -> datetime | None:
-    """When something of `deal_id` became this deal's; `None` if it never did."""
-    left = {merge.merged: merge for merge in facts.merges}
-    while deal_id != facts.deal_id:
-        merge = left.get(deal_id)
-        if merge is None:
-            return None
-        deal_id, at = merge.into, max(at, merge.at)
-    return at
+def _owned(facts: Facts) -> Iterator[tuple[str, datetime]]:
+    """From when on what is said of a deal is this deal's; of those that never became it, nothing.
+
+    The latest merge on the way decides.
+    """
+    brought: dict[str, list[Merge]] = defaultdict(list)
+    for merge in facts.merges:
+        brought[merge.into].append(merge)
+    reached = [(facts.deal_id, BEGINNING)]
+    while reached:
+        into, at = reached.pop()
+        yield into, at
+        reached += [(merge.merged, max(at, merge.at)) for merge in brought[into]]

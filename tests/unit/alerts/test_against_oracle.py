@@ -8,11 +8,12 @@ from typing import Any
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from libs.common.activities import Activity
 from libs.common.contracts.events import ActivityData
 from libs.common.expr.port import ExpressionFailed
 from services.alerts.domain.matching import overlap
 from services.alerts.domain.rule import MetBy, Rule
-from services.alerts.domain.timeline import Facts, timeline
+from services.alerts.domain.timeline import Facts, is_there, timeline
 from services.alerts.domain.verdicts import Violation
 from services.funnel.domain.model import FoldEvent
 from tests.unit.alerts.desk import judged
@@ -33,6 +34,18 @@ def test_verdicts_are_those_of_the_oracle(events: list[FoldEvent], rule: Rule, n
     assert [stretch(v) for v in found] == stretches(
         watch(rule, known, creation(events, now)), hours
     )
+
+
+@given(histories, nows)
+def test_a_timeline_shows_what_the_funnel_answers(events: list[FoldEvent], now: int) -> None:
+    known, answer = facts_of(events), state_of(events, now)
+    assume(known is not None and is_there(answer))
+    assert known is not None
+    assert answer is not None
+    shown = timeline(known, h(now)).at(h(now))
+    assert shown is not None
+    fields = [*Activity._fields, "status", "stage_id", "owner_id", "region", "created_at"]
+    assert {name: shown[name] for name in fields} == {name: answer[name] for name in fields}
 
 
 @given(facts, rules, nows)
