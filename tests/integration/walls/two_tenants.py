@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -153,14 +154,23 @@ class Both:
             self.ids["dead_letter_id"] = (letter["id"],)
 
     async def _connected(self, tenant: str) -> None:
-        """A connection, and a delivery that tells of a record without saying what changed."""
-        connection = {"kind": "salesforce_cdc", "secrets": [KEY], "id_prefix": secret_of(tenant)}
+        """A connection, and a delivery that tells of a record without saying what changed. It is
+        recorded, but for its texts."""
+        until = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+        connection = {
+            "kind": "salesforce_cdc", "secrets": [KEY], "id_prefix": secret_of(tenant),
+            "record_until": until,
+        }  # fmt: skip
         path = f"/v1/connections/C-{tenant}"
         assert (await self.call(tenant, "PUT", path, json=connection)).status_code == 201
         body = gap_of(secret_of(tenant))
+        headers = signed(body) | {"user-agent": secret_of(tenant)}
         async with httpx.AsyncClient(transport=self.transport, base_url="http://all") as crm:
-            answer = await crm.post(f"/v1/webhooks/C-{tenant}", content=body, headers=signed(body))
+            answer = await crm.post(f"/v1/webhooks/C-{tenant}", content=body, headers=headers)
         assert answer.status_code == 202, answer.text
+        async with asyncio.timeout(30):
+            while not (await self.call(tenant, "GET", f"{path}/deliveries")).json()["items"]:
+                await asyncio.sleep(0.02)
 
     async def _mapped(self, tenant: str) -> None:
         won = {"type": "deal.won", "data": {"deal_id": "deal"}}
