@@ -19,6 +19,8 @@ _VISITS = """SELECT deal_id, stage_id, class, entered_at, left_at, exit, next_st
     FROM funnel_api.visits_v1 WHERE known_to = 'infinity' ORDER BY deal_id, n"""
 READERS = 4
 PAUSE = 0.3
+PUT_OFF = 60
+"""Seconds for which a busy process may answer 503."""
 """Seconds between looks: each look takes processor time from what is waited for."""
 Answer = dict[str, Any]
 
@@ -60,9 +62,16 @@ class Tenant:
         return self.get(path)
 
     def get(self, path: str, **params: Any) -> Answer:
-        answer = self.http.get(path, params=params)
-        assert answer.status_code == 200, f"{path}: {answer.text}"
-        found: Answer = answer.json()
+        """A busy process may put a reader off (503, `Retry-After`), but not for long."""
+        answers = list[httpx.Response]()
+
+        def answered() -> bool:
+            answers.append(self.http.get(path, params=params))
+            return answers[-1].status_code != 503
+
+        until(f"{path} answered", answered, PUT_OFF, PAUSE)
+        assert answers[-1].status_code == 200, f"{path}: {answers[-1].text}"
+        found: Answer = answers[-1].json()
         return found
 
     def items(self, path: str, **params: Any) -> list[Answer]:

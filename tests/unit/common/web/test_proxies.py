@@ -29,8 +29,8 @@ async def seen(trusted: str, peer: str, *forwarded: str) -> str:
         ("127.0.0.1,::1", "203.0.113.9", ["198.51.100.1"], "203.0.113.9"),
         ("127.0.0.1,::1", "127.0.0.1", ["198.51.100.1"], "198.51.100.1"),
         ("127.0.0.1,::1", "::1", ["6.6.6.6, 198.51.100.1"], "198.51.100.1"),
-        ("10.0.0.0/8", "10.1.2.3", ["6.6.6.6", "198.51.100.1, 10.9.9.9"], "198.51.100.1"),
-        ("10.0.0.0/8, 192.0.2.7", "10.1.2.3", ["198.51.100.1, 192.0.2.7"], "198.51.100.1"),
+        ("203.0.113.0/24", "203.0.113.3", ["6.6.6.6", "198.51.100.1, 203.0.113.9"], "198.51.100.1"),
+        ("203.0.113.0/24, 192.0.2.7", "203.0.113.3", ["198.51.100.1, 192.0.2.7"], "198.51.100.1"),
         ("", "127.0.0.1", ["198.51.100.1"], "127.0.0.1"),
         ("127.0.0.1", "127.0.0.1", [], "127.0.0.1"),
     ],
@@ -41,11 +41,13 @@ async def test_only_proxies_that_are_named_are_believed(
     assert await seen(trusted, peer, *forwarded) == client
 
 
-@pytest.mark.parametrize("wrong", ["gateway", "10.0.0.1/8", "10.0.0.0/33", "*", "10.0.0.0/8;::1"])
+@pytest.mark.parametrize(
+    "wrong", ["gateway", "203.0.113.1/24", "203.0.113.0/33", "*", "203.0.113.0/24;::1"]
+)
 def test_proxies_that_are_no_networks_stop_the_start(wrong: str) -> None:
     with pytest.raises(ValidationError, match="trusted_proxies"):
         CommonSettings(trusted_proxies=wrong)
-    assert CommonSettings(trusted_proxies="10.0.0.0/8, ::1, ").trusted_proxies
+    assert CommonSettings(trusted_proxies="203.0.113.0/24, ::1, ").trusted_proxies
 
 
 @pytest.mark.parametrize(
