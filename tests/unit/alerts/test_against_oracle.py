@@ -44,7 +44,9 @@ def test_a_timeline_shows_what_the_funnel_answers(events: list[FoldEvent], now: 
     assert answer is not None
     shown = timeline(known, h(now)).at(h(now))
     assert shown is not None
-    fields = [*Activity._fields, "status", "stage_id", "owner_id", "region", "created_at"]
+    fields = {*Activity._fields, "status", "stage_id", "owner_id", "region", "created_at"}
+    if (planned := answer["next_planned_at"]) is not None and planned <= h(now):
+        fields.remove("next_planned_at")  # the funnel's is as of its last event
     assert {name: shown[name] for name in fields} == {name: answer[name] for name in fields}
 
 
