@@ -38,7 +38,8 @@ class Task:
 @dataclass
 class Outcome:
     """`requests` and `events` were answered with 202 in the time that counts; `accepted` are all
-    events that were, before and after it too. `again` were asked to come again, and did."""
+    events that were, before and after it too. `again` were asked to come again, and did,
+    even after it: what was refused may be in the log, so only then do both counts agree."""
 
     seconds: float = 0.0
     requests: int = 0
@@ -111,19 +112,12 @@ class Connection(asyncio.Protocol):
         self._sent = perf_counter()
         self._transport.write(self._request)
 
-    def _again(self) -> None:
-        """What was refused is sent once more, while it counts."""
-        if self._load.over:
-            self._next()
-        else:
-            self._send()
-
     def _judge(self, head: bytes, body: bytes) -> None:
         status = status_of(head)
         if status in _AGAIN:
             self._load.outcome.again += 1
             pause = float(header(head, b"retry-after:") or 1)
-            asyncio.get_running_loop().call_later(pause, self._again)
+            asyncio.get_running_loop().call_later(pause, self._send)
             return
         if status == 202:
             self._load.accepted(accepted(body, self._events), self._sent)
