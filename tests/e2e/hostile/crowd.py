@@ -1,5 +1,6 @@
 """Thousands of sockets that do nothing, or next to nothing, and good traffic beside them."""
 
+import asyncio
 import multiprocessing
 import selectors
 import socket
@@ -9,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Event
 from typing import Self
 
@@ -149,6 +151,35 @@ def besieged(port: int, count: int) -> Iterator[None]:
     finally:
         stop.set()
         process.join(60)
+
+
+@contextmanager
+def another_port() -> Iterator[int]:
+    """Where somebody else listens, who says nothing and closes after 10 s as well: what the sockets
+    cost the machine, and not the process that is looked at."""
+    spawning = multiprocessing.get_context("spawn")
+    ours, theirs = spawning.Pipe()
+    process = spawning.Process(target=_listen, args=(theirs,), daemon=True)
+    process.start()
+    try:
+        assert ours.poll(60)
+        yield int(ours.recv())
+    finally:
+        process.kill()
+        process.join(60)
+
+
+def _listen(told: Connection) -> None:
+    async def held(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(10)
+        writer.close()
+
+    async def serve() -> None:
+        server = await asyncio.start_server(held, "127.0.0.1", 0, backlog=1_024)
+        told.send(server.sockets[0].getsockname()[1])
+        await server.serve_forever()
+
+    asyncio.run(serve())
 
 
 def _besiege(port: int, count: int, ready: Event, stop: Event) -> None:

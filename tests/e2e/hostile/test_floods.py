@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.e2e.hostile.crowd import Crowd, Good, besieged, crowd, percentile
+from tests.e2e.hostile.crowd import Crowd, Good, another_port, besieged, crowd, percentile
 from tests.e2e.hostile.victim import Victim
 
 pytestmark = [
@@ -20,14 +20,16 @@ Record = Callable[[str, object], None]
 
 
 def test_good_traffic_beside_slow_sockets(victim: Victim, record_property: Record) -> None:
-    """Calm windows and slow ones take turns, so that what else the machine does meets both."""
-    with victim.unharmed(CAP) as found, Good(victim.url, victim.key) as good:
-        for _ in range(ROUNDS):
-            good.window = "calm"
-            time.sleep(SECONDS)
-            good.window = ""
-            with besieged(victim.port, SLOW):
-                good.window = "slow"
+    """Windows with the sockets at another port and at ours take turns: what else the machine does,
+    and what it costs to hold them, meets both."""
+    with (
+        victim.unharmed(CAP) as found,
+        another_port() as another,
+        Good(victim.url, victim.key) as good,
+    ):
+        for window, port in (("calm", another), ("slow", victim.port)) * ROUNDS:
+            with besieged(port, SLOW):
+                good.window = window
                 time.sleep(SECONDS)
                 good.window = ""
         cut = victim.metric('headway_http_refused_total{reason="request_timeout"}')
