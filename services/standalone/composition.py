@@ -1,6 +1,7 @@
 """All services of Headway built upon one set of resources, on one port."""
 
-from collections.abc import AsyncIterator, Sequence
+import os
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -15,14 +16,23 @@ from libs.common.web.cursors import Cursors
 from libs.common.web.factory import create_app
 from libs.common.web.limits import limits_of
 from services.alerts import bootstrap as alerts
+from services.alerts.settings import AlertsSettings
 from services.funnel import bootstrap as funnel
+from services.funnel.settings import FunnelSettings
 from services.ingest import bootstrap as ingest
 from services.ingest.adapters.directory import Directory
 from services.ingest.entrypoints.state import IngestState
 from services.reporting import bootstrap as reporting
+from services.reporting.settings import ReportingSettings
 from services.standalone import routes
 
-BUILDERS = (ingest.build, funnel.build, alerts.build, reporting.build)
+BUILDERS: Sequence[Callable[[Resources], Service]] = (
+    ingest.build,
+    lambda resources: funnel.build(resources, FunnelSettings.load(os.environ)),
+    lambda resources: alerts.build(resources, AlertsSettings.load(os.environ)),
+    lambda resources: reporting.build(resources, ReportingSettings.load(os.environ)),
+)
+"""Each service with its own settings; what limits tenants at ingest is for separate processes."""
 
 
 @dataclass(frozen=True, slots=True)
