@@ -120,11 +120,15 @@ def is_id(text: str) -> bool:
     return bool(_ID.fullmatch(text) or _UUID.fullmatch(text)) and not looks_dialled(text)
 
 
-_DIALLED = re.compile(r"\+?\d[\d/.() -]{5,}", re.ASCII)
-_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_DIALLED = re.compile(r"(?<![A-Za-z0-9])\+?\d[\d/.() -]{5,}", re.ASCII)
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\d|\d\d:\d\d(:\d\d([.,]\d{1,9})?)?", re.ASCII)
+_FEWEST_DIGITS = 6
 
 
 def looks_dialled(text: str) -> bool:
-    """A telephone number with its separators; plain digits may be an id."""
-    separated = _DIALLED.fullmatch(text) and not text.isdecimal() and not _DAY.fullmatch(text)
-    return bool(separated) and not _UUID.fullmatch(text)
+    """Whether a telephone number with its separators stands in it; plain digits may be an id."""
+    bare = _INSTANT.sub("T", _UUID.sub("u", text))
+    return any(
+        not run.isdecimal() and sum(map(str.isdecimal, run)) >= _FEWEST_DIGITS
+        for run in _DIALLED.findall(bare)
+    )

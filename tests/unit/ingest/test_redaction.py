@@ -177,6 +177,14 @@ PLACED = [
 ]  # fmt: skip
 
 
+def test_no_prefix_and_no_type_of_ours_lets_a_telephone_number_through() -> None:
+    """As `x-<number>` for a deal, `hubspot.<number>.` for what we do not know."""
+    for placed in PLACED:
+        test_no_field_lets_a_person_through.hypothesis.inner_test(  # type: ignore[attr-defined]
+            placed, "0151-23456789"
+        )
+
+
 @given(st.sampled_from(PLACED), st.sampled_from(CANARIES))
 def test_no_field_lets_a_person_through(placed: Any, canary: str) -> None:
     """Wherever it stands, unless it is the stage or pipeline of a deal."""
