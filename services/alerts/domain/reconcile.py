@@ -79,8 +79,8 @@ class Reconciliation:
     ) -> None:
         self._rule, self._held, self._judged = rule, held, judged
         self._moment, self._describe = moment, describe
-        history = [row for row in held.rows if self._foreign(row) and not row.is_open]
-        self._rows = [row for row in held.rows if row not in history]
+        self._rows = [row for row in held.rows if row.is_open or not self._foreign(row)]
+        history = [row for row in held.rows if not row.is_open and self._foreign(row)]
         self._found = matched(self._rows, judged.violations)
         left = _without(judged.violations, self._found.values())
         self._free = _without(left, told_before(history, left))
