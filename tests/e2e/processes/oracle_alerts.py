@@ -200,8 +200,9 @@ def clocks(rule: Rule, life: Life, now: Instant) -> Iterator[Clock]:
 
 def stretches(rule: Rule, life: Life, clock: Clock, now: Instant) -> Iterator[Stretch]:
     """Overdue and open, neither stopped nor met."""
-    met = [became for became, _, _, *what in life.deeds
-           if rule.met_by == tuple(what) and clock.start <= became <= now][:1]  # fmt: skip
+    deeds = [(became, happened) for became, happened, _, *what in life.deeds
+             if rule.met_by == tuple(what)]  # fmt: skip
+    met = [became for became, happened in deeds if clock.start <= happened and became <= now][:1]
     ends = [at for at in (clock.stop, *met) if at is not None]
     end = min(ends) if ends else None
     first = max(clock.start + rule.limit, clock.begins)
