@@ -9,7 +9,6 @@ import pytest
 from tests.e2e.hostile import values
 from tests.e2e.hostile.raw import chunks, say, zeros
 from tests.e2e.hostile.victim import Victim
-from tests.e2e.processes.stack import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.postgres]
 CAP = 8.0
@@ -98,7 +97,7 @@ def test_a_bomb_does_not_go_off(victim: Victim, name: str) -> None:
     with victim.unharmed(CAP):
         answer = victim.post("/v1/imports", body, NDJSON, "Content-Encoding: gzip")
         assert answer.status in statuses
-        until("no import runs", lambda: _ended(victim))
+        victim.rest()
 
 
 def test_a_file_of_one_line_is_no_line_to_hold(victim: Victim) -> None:
@@ -106,14 +105,9 @@ def test_a_file_of_one_line_is_no_line_to_hold(victim: Victim) -> None:
     with victim.unharmed(2 * CAP):
         asked = victim.head("POST", "/v1/imports", NDJSON, f"Content-Length: {size}")
         assert say(victim.port, _whole(asked, zeros(size))).status == 202
-        until("no import runs", lambda: _ended(victim))
+        victim.rest()
     last = victim.http.get("/v1/imports").json()["items"][0]
     assert (last["state"], last["rows"], last["rejected"]) == ("done", 1, 1)
-
-
-def _ended(victim: Victim) -> bool:
-    items = victim.http.get("/v1/imports").json()["items"]
-    return all(item["state"] != "running" for item in items)
 
 
 def _whole(asked: bytes, body: Iterator[bytes]) -> Iterator[bytes]:

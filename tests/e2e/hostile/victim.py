@@ -28,6 +28,7 @@ MAPPING: dict[str, Any] = {
 _FAILED = re.compile(
     r'^headway_http_server_request_duration_seconds_count\{.*status="5xx"\} (.+)$', re.M
 )
+_LAG = re.compile(r"^headway_consumer_lag_records\{.*\} (.+)$", re.M)
 
 
 @dataclass
@@ -82,9 +83,21 @@ class Victim:
         state = self.http.get(f"/v1/events/{name}", params=asked).json()
         assert state["state"] == "folded", state
 
+    def rest(self) -> None:
+        """Wait until what it took in is worked off: imports, and records that nobody has read."""
+        until("no import runs", self._imports_ended)
+        until("all is read", lambda: self._sum(_LAG) == 0)
+
+    def _imports_ended(self) -> bool:
+        items = self.http.get("/v1/imports").json()["items"]
+        return all(item["state"] != "running" for item in items)
+
     def failures(self) -> float:
         """Requests that were answered 5xx."""
-        return sum(float(told) for told in _FAILED.findall(self.http.get("/metrics").text))
+        return self._sum(_FAILED)
+
+    def _sum(self, series: re.Pattern[str]) -> float:
+        return sum(float(told) for told in series.findall(self.http.get("/metrics").text))
 
     def metric(self, line: str) -> float:
         """The value of one series."""
@@ -114,6 +127,7 @@ class Victim:
         """Inside, memory peaks at most so many MiB above what it was, and nothing fails; after it
         the process is well. The dictionary has the findings at the end."""
         found: dict[str, float] = {}
+        self.rest()
         failed, before = self.failures(), self.memory()
         self.forget_peak()
         yield found
