@@ -98,6 +98,9 @@ SPOOL_DRAINED = Counter("headway_spool_drained_total", "Spooled events that the 
 SPOOL_DAMAGED = Counter(
     "headway_spool_damaged_total", "Stretches of the spool that no event could be read from."
 )
+PUT_ASIDE = OwnGauge(
+    "headway_ingest_put_aside", "Deliveries whose dead letters and refreshes wait on disk."
+)
 INGEST_INDEX_FAILURES = Counter(
     "headway_ingest_index_failures_total",
     "Events appended whose entry in the acceptance index could not be written.",

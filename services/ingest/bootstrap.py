@@ -26,6 +26,7 @@ from services.ingest.adapters.spool.stores import SpoolFolders
 from services.ingest.app.accept import Acceptor
 from services.ingest.app.connection_counts import ConnectionCounts
 from services.ingest.app.draining import Drainer
+from services.ingest.app.keeping import LaterKeeper
 from services.ingest.app.own_topic import OwnTopic
 from services.ingest.app.quotas import EventQuotas
 from services.ingest.app.receiving import Receiver
@@ -97,6 +98,7 @@ class _Wiring:
         self._expressions = Cel()
         self._index = SqlIndex(self._worker)
         self._topic, self._spools = self._own_topic(), self._spooling()
+        self._keeper = LaterKeeper(SqlKeeper(self._worker), self._folders("put-aside"), settings)
         self._acceptor = Acceptor(
             resources.log, self._index, resources.clock, self._unappended, self._spools, settings,
             self._events,
@@ -108,13 +110,15 @@ class _Wiring:
 
     def _spooling(self) -> Spools:
         resources, settings = self._resources, self._settings
-        limits = SpoolLimits(settings.spool_max_bytes, settings.spool_segment_bytes)
-        folders = SpoolFolders(resources.settings.data_dir / "spool", limits)
 
         def drainer(spool: Spool) -> Drainer:
             return Drainer(spool, resources.log, self._index, resources.clock, settings)
 
-        return Spools(folders, drainer, resources.clock, settings)
+        return Spools(self._folders("spool"), drainer, resources.clock, settings)
+
+    def _folders(self, name: str) -> SpoolFolders:
+        limits = SpoolLimits(self._settings.spool_max_bytes, self._settings.spool_segment_bytes)
+        return SpoolFolders(self._resources.settings.data_dir / name, limits)
 
     def service(self) -> Service:
         state = self._state()
@@ -166,10 +170,10 @@ class _Wiring:
         )
 
     def _receiver(self) -> Receiver:
-        keeper, clock = SqlKeeper(self._worker), self._resources.clock
+        clock = self._resources.clock
         return Receiver(
-            CONNECTORS, self._acceptor, keeper, self._sandboxes, self._counts, self._recorder,
-            clock, self._settings,
+            CONNECTORS, self._acceptor, self._keeper, self._sandboxes, self._counts,
+            self._recorder, clock, self._settings,
         )  # fmt: skip
 
     def _import_worker(self, files: ImportFiles) -> ImportWorker:
@@ -183,6 +187,7 @@ class _Wiring:
     async def _start(self) -> None:
         await self._topic.start()
         await self._spools.open()
+        await self._keeper.open()
         await self._heartbeat.start()
         metrics.show_webhooks(CONNECTORS, get_args(RefusalCode))
         await self._counting.start()
@@ -200,6 +205,7 @@ class _Wiring:
         await self._topic.stop()
         await self._acceptor.close(_STOP_SECONDS)
         await self._spools.close(_STOP_SECONDS)
+        await self._keeper.close(_STOP_SECONDS)
         await self._counting.stop()
         await self._recorder.stop()
         await self._heartbeat.stop()

@@ -9,9 +9,8 @@ from sqlalchemy import text
 from libs.common.db.database import Database
 from libs.common.ids import uuid5
 from services.ingest.adapters.transactions import worker_transaction
-from services.ingest.domain.connections import Live
-from services.ingest.domain.crm.model import Refresh
 from services.ingest.domain.letters import Letter
+from services.ingest.domain.put_aside import PutAside
 
 _LETTER = text("""
     INSERT INTO ingest.dead_letters (tenant_id, dead_letter_id, source, event_id, code, detail,
@@ -38,14 +37,12 @@ class SqlKeeper:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def keep(
-        self, live: Live, letters: Sequence[Letter], refreshes: Sequence[Refresh], at: datetime
-    ) -> None:
+    async def keep(self, aside: PutAside) -> None:
         async with worker_transaction(self._database) as tx:
-            if letters:
-                await tx.execute(_LETTER, [_letter(letter, at) for letter in letters])
-            if refreshes:
-                await tx.execute(_REFRESH, _refreshes(live, refreshes, at))
+            if aside.letters:
+                await tx.execute(_LETTER, [_letter(letter, aside.at) for letter in aside.letters])
+            if aside.refreshes:
+                await tx.execute(_REFRESH, _refreshes(aside))
 
 
 def _letter(letter: Letter, at: datetime) -> Mapping[str, Any]:
@@ -64,19 +61,19 @@ def _letter(letter: Letter, at: datetime) -> Mapping[str, Any]:
     }
 
 
-def _refreshes(
-    live: Live, refreshes: Sequence[Refresh], at: datetime
-) -> Sequence[Mapping[str, Any]]:
+def _refreshes(aside: PutAside) -> Sequence[Mapping[str, Any]]:
     """Each record once, in key order, so that two writers cannot lock crosswise."""
-    reasons = {(one.entity[:_LONGEST], one.record_id[:_LONGEST]): one.reason for one in refreshes}
+    reasons = {
+        (one.entity[:_LONGEST], one.record_id[:_LONGEST]): one.reason for one in aside.refreshes
+    }
     return [
         {
-            "tenant_id": live.tenant_id,
-            "connection_id": live.connection_id,
+            "tenant_id": aside.tenant_id,
+            "connection_id": aside.connection_id,
             "entity": entity,
             "record_id": record_id,
             "reason": reason,
-            "at": at,
+            "at": aside.at,
         }
         for (entity, record_id), reason in sorted(reasons.items())
     ]

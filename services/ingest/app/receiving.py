@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
 import structlog
 
@@ -16,6 +15,7 @@ from services.ingest.app.accept import Acceptor
 from services.ingest.app.ahead import flagged
 from services.ingest.app.connection_counts import ConnectionCounts, Delivered
 from services.ingest.app.connector_faults import ours
+from services.ingest.app.keeping import Keeper
 from services.ingest.app.ports import Sandboxes
 from services.ingest.app.recording import Recorder
 from services.ingest.domain import letters
@@ -26,30 +26,19 @@ from services.ingest.domain.crm.model import (
     Connector,
     Delivery,
     Kind,
-    Refresh,
     Refused,
     Translation,
     Unreadable,
 )
 from services.ingest.domain.examine import examine_incoming
-from services.ingest.domain.letters import Letter
 from services.ingest.domain.model import Candidate, Decision, Examined, Receipt
+from services.ingest.domain.put_aside import PutAside
 from services.ingest.domain.recording import Taken
 from services.ingest.settings import IngestSettings
 
 _LARGE = 64 * 1024
 """Bytes of a body."""
 _log = structlog.get_logger(__name__)
-
-
-class Keeper(Protocol):
-    """Keeps what a delivery brings besides events; raises `IndexUnavailable`."""
-
-    async def keep(
-        self, live: Live, letters: Sequence[Letter], refreshes: Sequence[Refresh], at: datetime
-    ) -> None:
-        """Durable when it returns. A letter that is there already is kept once."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +86,8 @@ class Receiver:
         kept = letters.of_puzzles(live, delivery, told.puzzles)
         kept += letters.of_rejected(live, delivery, told.events, examined)
         if kept or told.refreshes:
-            async with asyncio.timeout(self._settings.index_deadline):
-                await self._keeper.keep(live, kept, told.refreshes, receipt.received_at)
+            at, owner = receipt.received_at, (live.tenant_id, live.connection_id)
+            await self._keeper.keep(PutAside(*owner, at, kept, told.refreshes))
         self._count(live, receipt, examined, decision, puzzles=len(told.puzzles), number=number)
         statuses = [verdict.status for verdict in decision.verdicts]
         self._recorder.offer(Taken(live, delivery, receipt.received_at, told, statuses))

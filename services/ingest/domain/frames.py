@@ -44,7 +44,11 @@ class Damage:
 
 def framed(candidate: Candidate) -> bytes:
     """A candidate as one frame."""
-    payload = _packed(_parts(candidate))
+    return frame(_packed(_parts(candidate)))
+
+
+def frame(payload: bytes) -> bytes:
+    """A payload as one frame."""
     proven = _PROVEN.pack(MAGIC, len(payload), google_crc32c.value(payload))
     return proven + _LENGTH.pack(google_crc32c.value(proven)) + payload
 

@@ -1,0 +1,149 @@
+"""What deliveries bring besides events, kept now, or durably put by until the database is back.
+
+A CRM that gets 503 sends again later, gives up, or bans us; none of them may lose a record because
+PostgreSQL was away for a minute. Everything here may be kept twice: letters have ids from their
+content, and a record to be read anew is listed once.
+"""
+
+import asyncio
+from itertools import islice
+from typing import Protocol
+
+import structlog
+
+from libs.common import metrics
+from libs.common.retry import Backoff, pause
+from services.ingest.app.ports import IndexUnavailable, SpoolStore, SpoolStores
+from services.ingest.domain.frames import frame
+from services.ingest.domain.put_aside import PutAside, packed, unpacked
+from services.ingest.settings import IngestSettings
+
+_BATCH = 50
+_log = structlog.get_logger(__name__)
+
+
+class Keeper(Protocol):
+    """Keeps what a delivery brings besides events; raises `IndexUnavailable`."""
+
+    async def keep(self, aside: PutAside) -> None:
+        """Durable when it returns. A letter that is there already is kept once."""
+        ...
+
+
+class LaterKeeper:
+    """A `Keeper` that waits on disk for the one behind it. Raises `SpoolFull` or `TimeoutError`
+    where that is not possible either."""
+
+    def __init__(self, keeper: Keeper, stores: SpoolStores, settings: IngestSettings) -> None:
+        self._keeper, self._stores, self._settings = keeper, stores, settings
+        self._own: SpoolStore
+        self._waiting = 0
+        self._turn, self._filled, self._stop = asyncio.Lock(), asyncio.Event(), asyncio.Event()
+        self._tasks, self._writes = list[asyncio.Task[None]](), set[asyncio.Task[None]]()
+
+    async def open(self) -> None:
+        """Take a folder with what an earlier process left in it, and go on from there."""
+        self._own = await asyncio.to_thread(self._stores.own)
+        self._told(await asyncio.to_thread(_count, self._own))
+        self._tasks = [asyncio.create_task(loop) for loop in (self._drain_own(), self._adopt())]
+
+    async def close(self, seconds: float) -> None:
+        """What still waits is found by the next start."""
+        self._stop.set()
+        self._filled.set()
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=seconds)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+            await asyncio.to_thread(self._own.close)
+
+    async def keep(self, aside: PutAside) -> None:
+        """While others wait the database is not asked: who drains does so already."""
+        if self._waiting or not await self._kept(aside):
+            await self._put_by(aside)
+
+    async def _kept(self, aside: PutAside) -> bool:
+        try:
+            async with asyncio.timeout(self._settings.index_deadline):
+                await self._keeper.keep(aside)
+        except (IndexUnavailable, TimeoutError):
+            return False
+        return True
+
+    async def _put_by(self, aside: PutAside) -> None:
+        """The deadline ends the wait, not the write: what is durable late is kept all the same."""
+        writing = asyncio.create_task(self._write(frame(packed(aside))))
+        self._writes.add(writing)
+        writing.add_done_callback(self._ended)
+        async with asyncio.timeout(self._settings.spool_deadline):
+            await asyncio.shield(writing)
+
+    def _ended(self, writing: asyncio.Task[None]) -> None:
+        self._writes.discard(writing)
+        if not writing.cancelled():
+            writing.exception()  # who still waits for it is told; nobody else needs to be
+
+    async def _write(self, payload: bytes) -> None:
+        async with self._turn:
+            await asyncio.to_thread(self._own.append, [payload])
+            self._told(self._waiting + 1)
+
+    def _told(self, waiting: int) -> None:
+        self._waiting = waiting
+        metrics.PUT_ASIDE.set(waiting)
+        if waiting:
+            self._filled.set()
+        else:
+            self._filled.clear()
+
+    async def _drain_own(self) -> None:
+        while not self._stop.is_set():
+            await self._filled.wait()
+            await self._empty(self._own)
+
+    async def _adopt(self) -> None:
+        """What processes that are gone have left."""
+        while not self._stop.is_set():
+            store = await asyncio.to_thread(self._stores.orphan)
+            if store is None:
+                await pause(self._stop, self._settings.spool_look)
+                continue
+            await self._empty(store)
+            await asyncio.to_thread(store.close)
+
+    async def _empty(self, store: SpoolStore) -> None:
+        """Until nothing is left, or a stop; whatever goes wrong, it stays and is tried again."""
+        backoff = Backoff(self._settings.drain_first_pause, self._settings.drain_longest_pause)
+        while not self._stop.is_set():
+            try:
+                if not await self._step(store):
+                    return
+                backoff.reset()
+            except IndexUnavailable as error:
+                _log.warning("put_aside_waits", waiting=self._waiting, error=repr(error))
+                await backoff.pause(self._stop)
+            except Exception:  # noqa: BLE001  # told loudly, and nothing is lost by trying again
+                _log.exception("put_aside_stuck", waiting=self._waiting)
+                await backoff.pause(self._stop)
+
+    async def _step(self, store: SpoolStore) -> int:
+        """How many it has kept of the oldest that wait."""
+        found = await asyncio.to_thread(lambda: list(islice(store.frames(), _BATCH)))
+        for _, payload in found:
+            await self._keeper.keep(unpacked(payload))
+        if found:
+            await asyncio.to_thread(store.drop, found[-1][0])
+        if store is self._own:
+            await self._recount(len(found))
+        return len(found)
+
+    async def _recount(self, kept: int) -> None:
+        """Nothing found means that nothing waits, whatever became of damaged frames."""
+        async with self._turn:
+            left = max(0, self._waiting - kept)
+            self._told(left if kept else await asyncio.to_thread(_count, self._own))
+
+
+def _count(store: SpoolStore) -> int:
+    return sum(1 for _ in store.frames())
