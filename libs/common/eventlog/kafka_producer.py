@@ -51,6 +51,8 @@ class Producer:
 
     async def _started(self) -> Any:
         async with self._starting:
+            if self._producer is not None and _cannot_send(self._producer):
+                self._replace()
             if self._producer is None:
                 producer = AIOKafkaProducer(
                     bootstrap_servers=self._servers,
@@ -75,9 +77,12 @@ class Producer:
         now = asyncio.get_running_loop().time()
         self._failing_since = self._failing_since or now
         if self._producer is not None and now - self._failing_since >= STUCK:
-            log.warning("producer_replaced", client_id=self._client_id)
-            self._abandon(self._producer)
-            self._producer, self._failing_since = None, None
+            self._replace()
+
+    def _replace(self) -> None:
+        log.warning("producer_replaced", client_id=self._client_id)
+        self._abandon(self._producer)
+        self._producer, self._failing_since = None, None
 
     def _abandon(self, producer: Any) -> None:
         leaving = asyncio.create_task(_stop(producer))
@@ -89,6 +94,12 @@ class Producer:
             producer, self._producer = self._producer, None
             await _stop(producer)
         await asyncio.gather(*self._leaving, return_exceptions=True)
+
+
+def _cannot_send(producer: Any) -> bool:
+    """The client's sending task has ended: it takes records and never sends one (aiokafka#1039)."""
+    sending = producer._sender.sender_task
+    return sending is not None and sending.done()
 
 
 async def _stop(producer: Any) -> None:

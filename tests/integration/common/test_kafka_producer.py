@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -56,6 +57,19 @@ async def test_producers_that_were_replaced_are_gone(
     assert not left
     broker.start()
     assert await _taken(producer) > 0
+    await producer.stop()
+
+
+@pytest.mark.timeout(120)
+async def test_a_producer_whose_sending_task_died_is_replaced_at_once(broker: KafkaBroker) -> None:
+    await _made(broker)
+    producer = Producer([broker.server], "tests", 1.5)
+    (first,) = await producer.send(TOPIC, [0], ONE)
+    dead: Any = producer._producer
+    dead._sender.sender_task.cancel()
+    await asyncio.wait([dead._sender.sender_task])
+    assert await producer.send(TOPIC, [0], ONE) == [(0, first[1] + 1)]
+    assert producer._producer is not dead
     await producer.stop()
 
 
