@@ -24,6 +24,7 @@ from services.ingest.domain.crm.model import (
     Translation,
     Unreadable,
 )
+from services.ingest.domain.crm.records import without
 from services.ingest.domain.crm.times import MS, epoch
 
 _OBJECTS = {"0-1": "contact", "0-2": "company", "0-3": "deal", "0-5": "ticket"}
@@ -36,7 +37,9 @@ _NAMING = (
     "primaryObjectId", "newObjectId", "mergedObjectIds", "fromObjectId", "toObjectId",
     "associationType", "associationRemoved",
 )  # fmt: skip
-"""What tells occurrences apart: `eventId` is documented as not unique, `attemptNumber` counts."""
+"""What tells occurrences apart."""
+_COUNTING = ("eventId", "attemptNumber")
+"""What tells attempts apart: the former is documented as not unique, the latter counts them."""
 
 
 def translate(delivery: Delivery, connection: Connection) -> Translation:
@@ -59,7 +62,8 @@ def _told(part: Any, connection: Connection) -> Iterable[Told]:
         told = hubspot_deals.told(action, part, draft)
     elif entity == "company":
         told = _company(action, part, draft)
-    return or_skipped(told, draft.skipped(f"hubspot.{entity}.{action}", part))
+    kept = without(part, *_COUNTING)
+    return or_skipped(told, draft.skipped(f"hubspot.{entity}.{action}", kept))
 
 
 def _named(named: str, part: Mapping[str, Any]) -> tuple[str, str]:

@@ -26,6 +26,7 @@ from services.ingest.domain.crm.model import (
     Unreadable,
 )
 from services.ingest.domain.crm.pipedrive_notice import Notice, flat
+from services.ingest.domain.crm.records import without
 from services.ingest.domain.crm.signing import basic_auth
 from services.ingest.domain.crm.times import SECOND, epoch, iso
 
@@ -53,7 +54,8 @@ def _told(body: Mapping[str, Any], connection: Connection) -> Iterable[Told]:
     notice = _second(body, meta, connection) if "data" in body else _first(body, meta, connection)
     told = _KNOWN[notice.entity](notice) if notice.entity in _KNOWN else ()
     named = f"pipedrive.{notice.entity}.{notice.action}"
-    return or_skipped(told, notice.draft.skipped(named, body))
+    kept = without(body, "retry") | {"meta": without(meta, "attempt")}
+    return or_skipped(told, notice.draft.skipped(named, kept))
 
 
 def _second(body: Mapping[str, Any], meta: Mapping[str, Any], connection: Connection) -> Notice:

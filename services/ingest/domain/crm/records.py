@@ -17,6 +17,12 @@ def named(record: Mapping[str, Any], *names: str) -> str:
     raise Puzzling("missing_id", f"{names[0]} names no record")
 
 
+def without(record: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """The record without what differs from one attempt to deliver it to the next: under the id of
+    the first, another body would be a conflict."""
+    return {name: value for name, value in record.items() if name not in names}
+
+
 def account(
     draft: Draft, account_id: str, record: Mapping[str, Any], table: Mapping[str, str]
 ) -> list[IncomingEvent]:

@@ -23,6 +23,7 @@ from services.ingest.domain.crm.model import (
     Unreadable,
     Verify,
 )
+from services.ingest.domain.decide import decide
 from services.ingest.domain.examine import examine_incoming
 from services.ingest.domain.model import Candidate, Receipt, Rejection
 
@@ -128,6 +129,22 @@ def candidates(told: Iterable[Translation]) -> list[Candidate]:
         first = held.setdefault(examined.key, examined)
         assert first.body_hash == examined.body_hash
     return list(held.values())
+
+
+def repeated(
+    translate: Translate, connection: Connection, first: Any, again: Any
+) -> tuple[list[str], list[tuple[str, str | None]]]:
+    """What becomes of a delivery, and of what its sender holds for the same delivery; the code of
+    the latter tells a conflict."""
+    examined = [
+        [examine_incoming(event, RECEIPT) for event in translate(delivery(body), connection).events]
+        for body in (first, again)
+    ]
+    verdicts = decide([one for each in examined for one in each], {}).verdicts
+    cut = len(examined[0])
+    return [one.status for one in verdicts[:cut]], [
+        (one.status, one.code) for one in verdicts[cut:]
+    ]
 
 
 def state(

@@ -25,6 +25,7 @@ from tests.unit.ingest.crm.checks import (
     is_refused,
     mutants,
     places,
+    repeated,
     state,
     survives,
     with_value,
@@ -341,7 +342,10 @@ def test_companies_are_accounts(part: Any, data: Mapping[str, Any]) -> None:
     ],
 )  # fmt: skip
 def test_what_has_no_use_is_kept_under_its_own_name(part: Any, type_: str) -> None:
-    assert only(part) == (type_, part)
+    uncounted = {
+        name: one for name, one in part.items() if name not in ("attemptNumber", "eventId")
+    }
+    assert only(part) == (type_, uncounted)
 
 
 def test_a_property_without_its_value_is_to_be_read() -> None:
@@ -382,6 +386,19 @@ def test_a_single_event_needs_no_list_and_other_bodies_are_unreadable() -> None:
 
 def ids(*parts: Any) -> list[str | None]:
     return [event.id for event in translate(delivery(list(parts)), HUB).events]
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        changed("amount", "5"), changed("dealstage", "new"), told("deal.creation"),
+        told("deal.somethingNew"), told("contact.creation"), told("company.merge"),
+        told("deal.propertyChange", propertyName="secret_code", isSensitive=True),
+    ],
+)  # fmt: skip
+def test_another_attempt_is_the_same_event_in_id_and_body(part: Any) -> None:
+    again = {**part, "attemptNumber": 3, "eventId": 99}
+    assert repeated(translate, HUB, [part], [again]) == (["accepted"], [("duplicate", None)])
 
 
 def test_ids_name_the_occurrence_whatever_the_attempt_or_the_json_type() -> None:
