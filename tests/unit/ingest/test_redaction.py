@@ -72,7 +72,7 @@ FREE = (
     "Nine presses", "presses", "Pumps", "Fair", "zelda", "quaternion", "4915123456789", "23456789",
     "hidden", "example.org", "x.example", "zohoapis",
 )  # fmt: skip
-CONTENT_IDS = ("hubspot", "espocrm", "salesforce_outbound")
+CONTENT_IDS = ("hubspot", "espocrm", "salesforce_outbound", "zoho")
 """Kinds that name an occurrence by what it says, so that another text has another id."""
 
 

@@ -98,9 +98,13 @@ def _told(part: Mapping[str, Any], connection: Connection) -> Iterable[Told]:
 
 
 def _draft(part: Mapping[str, Any], record_id: str, connection: Connection) -> Draft:
+    """Two edits may share a `server_time`: what they tell of the record names them too, so that
+    both enter. A notification that tells nothing of it is named without."""
     at = happened("server_time", part.get("server_time"), lambda given: epoch(given, MS))
     names = (ident(part.get(name)) for name in ("channel_id", "module", "operation", "server_time"))
-    return Draft(connection, None if at is None else digest(*names, record_id), at)
+    told = (_values(part, record_id), sorted(_named(part, record_id) or ()))
+    own = (record_id, *told) if any(told) else (record_id,)
+    return Draft(connection, None if at is None else digest(*names, *own), at)
 
 
 def _deal(operation: str, record_id: str, part: Mapping[str, Any], draft: Draft) -> Sequence[Told]:

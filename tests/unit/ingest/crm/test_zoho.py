@@ -9,6 +9,9 @@ from hypothesis import given
 
 from services.ingest.domain.crm.model import Connection, Delivery, Refresh, Unreadable
 from services.ingest.domain.crm.zoho import CONNECTOR
+from services.ingest.domain.decide import decide
+from services.ingest.domain.examine import examine_incoming
+from services.ingest.domain.model import Receipt
 from tests.unit.ingest.crm import proofs
 from tests.unit.ingest.crm.proofs import CONNECTION, NOW, refusal, translated
 
@@ -172,6 +175,49 @@ def test_ids_name_the_occurrence() -> None:
     others = [first | {"channel_id": "2"}, first | {"server_time": MS + 1}, first | {"ids": [8]}]
     assert len({id_of(one) for one in [first, *others]}) == 4
     assert id_of(first | {"server_time": None}) is None
+
+
+def entered(*told: Any) -> list[tuple[str, str | None]]:
+    """What becomes of these notifications, one after the other."""
+    events = [event for one in told for event in translated(CONNECTOR, one, MAPPED).events]
+    verdicts = decide([examine_incoming(one, Receipt("t", NOW)) for one in events], {}).verdicts
+    return [(one.status, one.code) for one in verdicts]
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        [valued("update", {"Amount": "5"}), valued("update", {"Stage": "Proposal"})],
+        [valued("update", {"Amount": "5"}), valued("update", {"Amount": "6"})],
+        [valued("update", {"Amount": "5"}, ids=["7", "8"]), valued("update", {"Amount": "6"})],
+        [
+            valued("insert", {"Account_Name": "Acme"}, module="Accounts"),
+            valued("insert", {"Account_Name": "Acme", "Industry": "x"}, module="Accounts"),
+        ],
+    ],
+)
+def test_two_edits_of_one_server_time_both_enter(others: list[Any]) -> None:
+    assert entered(*others) == [("accepted", None)] * 2
+    assert entered(*others, *others[::-1])[2:] == [("duplicate", None)] * 2
+
+
+def test_names_of_what_changed_tell_skipped_edits_apart() -> None:
+    first = body("update", affected_fields=[{"7": ["Layout", "Tag"]}])
+    other = body("update", affected_fields=[{"7": ["Layout"]}])
+    assert entered(first, other, first) == [("accepted", "unknown_type")] * 2 + [
+        ("duplicate", None)
+    ]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        body("delete"), body("insert"), body("merge"), body("update", module="Contacts"),
+        valued("update", {"Amount": "5"}), valued("update", {"Layout": {"id": 5}}),
+    ],
+)  # fmt: skip
+def test_a_repeated_notification_is_a_duplicate_in_id_and_body(told: Any) -> None:
+    assert entered(told, told)[1:] == [("duplicate", None)]
 
 
 @pytest.mark.parametrize(
