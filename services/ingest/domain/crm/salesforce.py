@@ -1,12 +1,13 @@
 """What both of Salesforce's ways to tell share: its objects, as events of the catalogue."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from libs.common.contracts.cloudevents import IncomingEvent
 from services.ingest.domain.crm.bodies import happened
 from services.ingest.domain.crm.drafts import Draft
 from services.ingest.domain.crm.fields import changes, ident
+from services.ingest.domain.crm.salesforce_fields import Fields
 from services.ingest.domain.crm.times import MS, epoch, iso
 
 OPPORTUNITY = {
@@ -32,19 +33,50 @@ def fields(record: Mapping[str, Any], draft: Draft) -> dict[str, Any]:
     return changes(record, OPPORTUNITY, draft.connection)
 
 
-def outcome(
-    deal_id: str, record: Mapping[str, Any], draft: Draft, *, sparse: bool
-) -> Iterable[IncomingEvent]:
-    """Won or lost, after the move into the stage that says so. Where only what changed is told, a
-    deal that was closed and not won is lost; a whole record has to say both."""
-    won, closed = (_truth(record.get(name)) for name in OUTCOME)
+def whole(
+    deal_id: str, record: Mapping[str, Any], ours: Mapping[str, Any], draft: Draft
+) -> list[IncomingEvent]:
+    """What a whole record tells of a deal that may be known: `ours` are its fields, then its end.
+
+    The stage of a closed deal is left out where its end is told: whoever has not published it as a
+    closing one would see the deal opened again, and closed again, by each edit.
+    """
+    ended = end(deal_id, record, draft)
+    given = {name: value for name, value in ours.items() if not ended or name != "stage_id"}
+    return [*draft.changed(deal_id, given), *ended]
+
+
+def end(deal_id: str, record: Mapping[str, Any], draft: Draft) -> list[IncomingEvent]:
+    """How a whole record ended: it has to say both, that it is closed and whether it is won."""
+    won, closed = truth(record, "IsWon"), truth(record, "IsClosed")
+    lost = closed is True and won is False
+    return [_ended(deal_id, draft, won=bool(won))] if won or lost else []
+
+
+def end_told(deal_id: str, fields: Fields, draft: Draft) -> list[IncomingEvent]:
+    """How a deal ended of which only what changed is told, after the move that says so.
+
+    Closed and not won is lost. So is what is no longer won and was moved, while it stayed closed:
+    what was won was closed.
+    """
+    won, closed = truth(fields.values, "IsWon"), truth(fields.values, "IsClosed")
     if won:
-        yield draft.deal("deal.won", deal_id, "/stage/won")
-    elif closed and (won is False or sparse):
-        yield draft.deal("deal.lost", deal_id, "/stage/lost")
+        return [_ended(deal_id, draft, won=True)]
+    lost = closed and (won is False or fields.stayed("IsWon"))
+    unwon = won is False and not fields.stayed("IsWon") and fields.stayed("IsClosed")
+    moved = fields.values.get("StageName") is not None
+    return [_ended(deal_id, draft, won=False)] if lost or (unwon and moved) else []
 
 
-def _truth(value: Any) -> bool | None:
+def _ended(deal_id: str, draft: Draft, *, won: bool) -> IncomingEvent:
+    """Its id comes after that of the move."""
+    name = "won" if won else "lost"
+    return draft.deal(f"deal.{name}", deal_id, f"/stage/{name}")
+
+
+def truth(record: Mapping[str, Any], name: str) -> bool | None:
+    """A boolean, which SOAP spells as a text; `None` where it is not told."""
+    value = record.get(name)
     return value if isinstance(value, bool) else {"true": True, "false": False}.get(str(value))
 
 
@@ -55,7 +87,7 @@ def activity(
     about."""
     if not (subject := _subject(record, draft)):
         return None
-    done = _truth(record.get("IsClosed")) or record.get("Status") == "Completed"
+    done = truth(record, "IsClosed") or record.get("Status") == "Completed"
     finished = "activity.logged" if new else "activity.completed"
     subtype = _SUBTYPES.get(str(record.get("TaskSubtype")), "task")
     start = happened("StartDateTime", record.get("StartDateTime"), at)

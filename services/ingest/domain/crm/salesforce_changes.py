@@ -42,16 +42,17 @@ def told(
 
 
 def _deal(kind: str, record_id: str, fields: Fields, draft: Draft) -> list[IncomingEvent]:
-    deal_id, ours = draft.connection.deal(record_id), salesforce.fields(fields.values, draft)
-    events: list[IncomingEvent] = []
-    if kind == "CREATE":
-        events.append(draft.created(deal_id, ours))
-    else:
-        if kind == "UNDELETE":
-            events.append(draft.deal("deal.restored", deal_id, "/back"))
-        events += draft.changed(deal_id, ours)
-    events += salesforce.outcome(deal_id, fields.values, draft, sparse=kind == "UPDATE")
-    return events
+    deal_id, record = draft.connection.deal(record_id), fields.values
+    ours = salesforce.fields(record, draft)
+    match kind:
+        case "CREATE":
+            made = draft.created(deal_id, ours)
+            return [made, *salesforce.end(deal_id, record, draft)]
+        case "UPDATE":
+            moved = draft.changed(deal_id, ours)
+            return [*moved, *salesforce.end_told(deal_id, fields, draft)]
+    back = [draft.deal("deal.restored", deal_id, "/back")] if kind == "UNDELETE" else []
+    return [*back, *salesforce.whole(deal_id, record, ours, draft)]
 
 
 def _activity(

@@ -14,11 +14,17 @@ _BITMAP = re.compile(r"(\d+-)?0x.*", re.ASCII)
 @dataclass(frozen=True, slots=True)
 class Fields:
     """`values` are told, `None` for what was cleared. `untold` were changed to something that the
-    event does not carry; where it is `blind`, nobody knows which."""
+    event does not carry; where it is `blind`, nobody knows which. `changed` are all that the header
+    names as changed; where it names none, those that are told are."""
 
     values: Mapping[str, Any]
     untold: Collection[str] = ()
     blind: bool = False
+    changed: Collection[str] = ()
+
+    def stayed(self, name: str) -> bool:
+        """Whether a field that is never empty is as it was before."""
+        return name not in (self.changed or {n for n, v in self.values.items() if v is not None})
 
     def unread(self, wanted: Collection[str]) -> RefreshReason | None:
         """Why the record has to be read, if it has to."""
@@ -39,7 +45,7 @@ def of_update(header: Mapping[str, Any], carried: Mapping[str, Any]) -> Fields:
     }
     values = told | dict.fromkeys(nulled)
     silent = not (values or changed or diffs)
-    return Fields(values, (changed | diffs) - values.keys(), silent or _hides(header))
+    return Fields(values, (changed | diffs) - values.keys(), silent or _hides(header), changed)
 
 
 def of_record(header: Mapping[str, Any], carried: Mapping[str, Any]) -> Fields:

@@ -102,8 +102,7 @@ def _deal(record_id: str, record: Mapping[str, Any], draft: Draft) -> Sequence[I
     first = Draft(draft.connection, f"{record_id}/created", made)
     return [
         *([first.created(deal_id, {})] if made else []),
-        *draft.changed(deal_id, salesforce.fields(record, draft)),
-        *salesforce.outcome(deal_id, record, draft, sparse=False),
+        *salesforce.whole(deal_id, record, salesforce.fields(record, draft), draft),
     ]
 
 

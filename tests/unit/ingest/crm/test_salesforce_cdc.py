@@ -128,7 +128,27 @@ def test_a_created_opportunity() -> None:
             [("deal.stage_changed", {"stage_id": "Closed Lost"}), ("deal.lost", {})],
         ),
         ({"StageName": "x", "IsClosed": False}, {}, [("deal.stage_changed", {"stage_id": "x"})]),
-        ({"IsWon": False, "StageName": "y"}, {}, [("deal.stage_changed", {"stage_id": "y"})]),
+        (
+            {"IsWon": False, "StageName": "y"},
+            {},
+            [("deal.stage_changed", {"stage_id": "y"}), ("deal.lost", {})],
+        ),
+        (
+            {"IsWon": False, "IsClosed": None, "StageName": "y"},
+            {"changedFields": ["StageName", "IsWon"]},
+            [("deal.stage_changed", {"stage_id": "y"}), ("deal.lost", {})],
+        ),
+        (
+            {"IsWon": False, "IsClosed": False, "StageName": "y"},
+            {},
+            [("deal.stage_changed", {"stage_id": "y"})],
+        ),
+        (
+            {"IsWon": False, "StageName": "y"},
+            {"changedFields": ["StageName"]},
+            [("deal.stage_changed", {"stage_id": "y"})],
+        ),
+        ({"IsWon": False, "Amount": 5}, {}, [("deal.updated", {"changes": {"amount": "5"}})]),
         (
             {"CloseDate": 1_782_777_600_000},
             {},
@@ -140,6 +160,19 @@ def test_an_update_tells_what_changed(fields: Any, more: Any, expected: Any) -> 
     translation = told(fields, **more)
     assert datas(translation) == [(kind, BY | given) for kind, given in expected]
     assert (translation.refreshes, translation.puzzles) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"IsClosed": True, "StageName": "y"}, ["IsClosed", "IsWon", "StageName"]),
+        ({"IsWon": False, "StageName": "y"}, ["IsWon", "IsClosed", "StageName"]),
+    ],
+)
+def test_an_end_that_is_half_told_is_read_and_not_guessed(fields: Any, named: list[str]) -> None:
+    translation = told(fields, changedFields=named)
+    assert datas(translation) == [("deal.stage_changed", BY | {"stage_id": "y"})]
+    assert translation.refreshes == [Refresh("Opportunity", ID, "partial")]
 
 
 def test_a_deal_that_comes_back() -> None:
@@ -338,6 +371,51 @@ def test_a_deal_is_lost_also_in_a_stage_that_nobody_has_published() -> None:
     deal = proofs.same_in_any_order(life)
     assert deal.state is not None
     assert deal.state.facts.status == "lost"
+
+
+PUBLISHED = pytest.mark.parametrize("pipeline", ["default", "another"])
+"""Whether the deal's own pipeline has stages with classes."""
+
+
+def lived(*changes: tuple[str, Any], pipeline: str) -> Any:
+    """The facts of a deal with these changes, one a day."""
+    day, first = 86_400_000, int(NOW.timestamp() * 1000)
+    told_ = [
+        told(fields, kind=kind, commitTimestamp=first + n * day, sequenceNumber=n + 1)
+        for n, (kind, fields) in enumerate(changes)
+    ]
+    state = proofs.same_in_any_order(told_, pipeline).state
+    assert state is not None
+    return state.facts
+
+
+MADE = ("CREATE", WHOLE | {"RecordTypeId": None, "StageName": "offer"})
+WON = ("UPDATE", {"StageName": "Closed Won", "IsWon": True, "IsClosed": True})
+
+
+@PUBLISHED
+def test_a_won_deal_that_is_lost_after_all_is_lost(pipeline: str) -> None:
+    """It stays closed, so that only `IsWon` is among what changed."""
+    lost = ("UPDATE", {"StageName": "Closed Lost", "IsWon": False})
+    facts = lived(MADE, WON, lost, pipeline=pipeline)
+    assert (facts.status, facts.closed_at) == ("lost", NOW + timedelta(days=2))
+
+
+@PUBLISHED
+def test_a_won_deal_that_is_opened_again_is_open(pipeline: str) -> None:
+    opened = ("UPDATE", {"StageName": "new", "IsWon": False, "IsClosed": False})
+    facts = lived(MADE, WON, opened, pipeline=pipeline)
+    assert (facts.status, facts.stage_id) == ("open", "new")
+
+
+@PUBLISHED
+@pytest.mark.parametrize("kind", ["SNAPSHOT", "UNDELETE"])
+def test_a_closed_deal_that_is_told_whole_again_stays_closed(kind: str, pipeline: str) -> None:
+    whole = (kind, MADE[1] | WON[1] | {"Amount": 7})
+    first = lived(MADE, WON, pipeline=pipeline)
+    facts = lived(MADE, WON, whole, pipeline=pipeline)
+    assert (facts.life, facts.closed_at) == (first.life, first.closed_at)
+    assert (facts.status, str(facts.amount)) == ("won", "7")
 
 
 SPOILED = (

@@ -1,5 +1,6 @@
 """Salesforce Outbound Messages: SOAP of one organization, hardened against XML's own tricks."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -137,9 +138,11 @@ def test_a_record_that_says_when_it_was_made() -> None:
 @pytest.mark.parametrize(
     ("fields", "types"),
     [
-        ({"IsWon": "true", "IsClosed": "true"}, ["deal.stage_changed", "deal.updated", "deal.won"]),
-        ({"IsClosed": "true"}, ["deal.stage_changed", "deal.updated", "deal.lost"]),
+        ({"IsWon": "true", "IsClosed": "true"}, ["deal.updated", "deal.won"]),
+        ({"IsClosed": "true"}, ["deal.updated", "deal.lost"]),
         ({"IsClosed": "true", "IsWon": None}, ["deal.stage_changed", "deal.updated"]),
+        ({"IsWon": "true", "IsClosed": None}, ["deal.updated", "deal.won"]),
+        ({"IsClosed": None}, ["deal.stage_changed", "deal.updated"]),
         ({"IsDeleted": "true"}, ["deal.deleted"]),
     ],
 )
@@ -216,6 +219,48 @@ def test_the_answer(acknowledged: bool, text: str) -> None:
     )
     outbound = "{http://soap.sforce.com/2005/09/outbound}"
     assert root.findtext(f"{path}notificationsResponse/{outbound}Ack") == text
+
+
+def on(day: int, **fields: str | None) -> Any:
+    time = f"2026-03-{day:02d}T09:00:00.000Z"
+    return told(note(f"04l{day}", **(RECORD | {"LastModifiedDate": time} | fields)))
+
+
+WON = {"StageName": "Closed Won", "IsWon": "true", "IsClosed": "true"}
+LOST = {"StageName": "Closed Lost", "IsWon": "false", "IsClosed": "true"}
+PUBLISHED = pytest.mark.parametrize("pipeline", ["default", "another"])
+"""Whether the deal's own pipeline has stages with classes."""
+
+
+@PUBLISHED
+@pytest.mark.parametrize("end", [WON, LOST])
+def test_edits_of_a_closed_deal_leave_its_end_where_it_was(pipeline: str, end: Any) -> None:
+    """Each message tells the whole record, also days after the deal was closed."""
+    edits = [on(8, **end, Amount="13000"), on(9, **end, Amount="13000", NextStep="call")]
+    life = [on(2, StageName="new"), on(3, StageName="offer"), on(4, **end), *edits]
+    deal = proofs.same_in_any_order(life, pipeline)
+    closed = proofs.same_in_any_order(life[:3], pipeline)
+    assert deal.state is not None
+    assert (deal.state.facts.life, deal.state.facts.closed_at) == (1, NOW + timedelta(days=2))
+    assert str(deal.state.facts.amount) == "13000"
+    assert deal.visits == closed.visits
+
+
+@PUBLISHED
+def test_an_end_may_be_taken_back(pipeline: str) -> None:
+    life = [on(2, StageName="offer"), on(3, **WON), on(4, **LOST)]
+    lost = proofs.same_in_any_order(life, pipeline).state
+    assert lost is not None
+    assert (lost.facts.status, lost.facts.closed_at) == ("lost", NOW + timedelta(days=2))
+    reopened = proofs.same_in_any_order([*life, on(5, StageName="offer")], pipeline).state
+    assert reopened is not None
+    assert (reopened.facts.status, reopened.facts.life) == ("open", 2)
+
+
+def test_a_deal_that_is_first_seen_closed_is_so_in_its_own_pipeline() -> None:
+    deal = proofs.same_in_any_order([on(4, **WON, RecordTypeId="012x")], "012x").state
+    assert deal is not None
+    assert (deal.facts.pipeline_id, deal.facts.stage_id) == ("012x", "Closed Won")
 
 
 def test_a_life_in_any_order() -> None:
