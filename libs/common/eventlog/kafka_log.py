@@ -27,6 +27,8 @@ DEADLINE = 1.5
 SESSION = 30.0
 REPLICAS = 3
 """Copies of each partition, where there are as many brokers."""
+IN_SYNC = 2
+"""So many of three copies have a record before it counts as durable; one may be away."""
 _DAY_MS = 86_400_000
 
 
@@ -161,4 +163,6 @@ def _new(topic: TopicConfig, copies: int) -> Any:
         "message.timestamp.type": "LogAppendTime",
         "max.message.bytes": str(MAX_RECORD_BYTES + 64 * 1024),
     }
+    if copies >= REPLICAS:  # by the broker's own setting one copy may be all that has a record
+        configs["min.insync.replicas"] = str(IN_SYNC)
     return NewTopic(topic.name, topic.partitions, copies, topic_configs=configs)
