@@ -9,9 +9,11 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import StreamingResponse
 
 from libs.common.eventlog.port import LogError
+from libs.common.quotas import Policy, Standing
 from libs.common.web.auth import Authenticator, Principal, principal_of
-from libs.common.web.errors import AppError, ErrorItem, Forbidden, Invalid, TooMany, Unavailable
+from libs.common.web.errors import AppError, ErrorItem, Forbidden, Invalid, Unavailable
 from libs.common.web.query import refused
+from libs.common.web.quota_headers import OverLimit
 from services.reporting.app.state import ReportingState
 from services.reporting.app.stream_connection import Allowed
 from services.reporting.app.stream_limits import ProcessIsFull, TenantIsFull
@@ -80,9 +82,10 @@ async def _refusals(state: ReportingState) -> AsyncIterator[None]:
         raise Invalid(f"Last-Event-ID {detail}", code=item.code, errors=[item]) from None
     except TenantIsFull:
         most = state.streams.limits.per_tenant
-        raise TooMany(
-            f"{most} streams of this tenant are open; close one", retry_after=10,
-            code="too_many_streams",
+        raise OverLimit(
+            f"{most} streams of this tenant are open; close one",
+            Standing(Policy("streams", most, window=None), allowed=False, remaining=0),
+            code="too_many_streams", retry_after=10,
         ) from None  # fmt: skip
     except ProcessIsFull:
         detail = "this process has no stream to spare; try again"

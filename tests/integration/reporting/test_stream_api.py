@@ -331,6 +331,8 @@ async def test_streams_are_limited_by_tenant_and_in_all(station: Station) -> Non
         async with station.listen("mine"):
             many = await station.refusal("mine")
             assert (many.status_code, many.json()["code"]) == (429, "too_many_streams")
+            assert many.headers["ratelimit-policy"] == '"streams";q=2'
+            assert many.json()["violated-policies"] == ["streams"]
             assert many.headers["retry-after"] == "10"
             full = await station.refusal("theirs")
             assert (full.status_code, full.headers["retry-after"]) == (503, "10")
