@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from aiokafka import AIOKafkaConsumer
 
 from libs.common.eventlog.kafka_log import KafkaLog
-from libs.common.eventlog.port import EventLog, Partition
+from libs.common.eventlog.port import EventLog, Partition, Reader
 from tests.bench.plain import Message
 
 WAIT = 0.2
@@ -66,7 +66,14 @@ async def opened(log: EventLog, topic: str, group: str, **options: Any) -> Async
         finally:
             await consumer.stop()
         return
-    reader = log.reader((topic,), group, "baseline")
+    async with from_beginning(log, topic, group) as reader:
+        yield _Port(reader)
+
+
+@asynccontextmanager
+async def from_beginning(log: EventLog, topic: str, group: str | None) -> AsyncIterator[Reader]:
+    """A reader of the port, at a topic's first record; it tells nobody how far it is."""
+    reader = log.reader((topic,), group, "bench")
 
     async def assigned(partitions: Collection[Partition]) -> None:
         for partition in partitions:
@@ -77,7 +84,7 @@ async def opened(log: EventLog, topic: str, group: str, **options: Any) -> Async
 
     await reader.start(assigned, revoked)
     try:
-        yield _Port(reader)
+        yield reader
     finally:
         await reader.stop()
 

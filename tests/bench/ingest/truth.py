@@ -1,12 +1,12 @@
 """Whether every 202 was true: the log holds each accepted event."""
 
 import asyncio
-from collections.abc import Collection
 from time import monotonic
 
 from libs.common.contracts.topics import CRM_EVENTS
-from libs.common.eventlog.port import EventLog, Partition
+from libs.common.eventlog.port import EventLog
 from tests.bench.ingest.servers import Server
+from tests.bench.source import from_beginning
 
 PATIENCE = 60.0
 """Seconds in which what went through the spool has to be in the log too."""
@@ -29,21 +29,9 @@ async def _appended(log: EventLog) -> int:
 async def _different(log: EventLog) -> int:
     """Events by their id, read from the beginning to the end of now."""
     left, found = await _appended(log), set[bytes]()
-    reader = log.reader((CRM_EVENTS,), None, "bench")
-
-    async def assigned(partitions: Collection[Partition]) -> None:
-        for partition in partitions:
-            reader.seek(partition, 0)
-
-    async def revoked(_: Collection[Partition]) -> None:
-        return None
-
-    await reader.start(assigned, revoked)
-    try:
+    async with from_beginning(log, CRM_EVENTS, None) as reader:
         while left > 0:
             records = await reader.read(_READ, 1.0)
             found.update(dict(record.headers)["ce_id"] for record in records)
             left -= len(records)
-    finally:
-        await reader.stop()
     return len(found)
