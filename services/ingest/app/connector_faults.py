@@ -7,7 +7,7 @@ from typing import TypeVar
 import structlog
 
 from services.ingest.domain.connections import Live
-from services.ingest.domain.crm.model import Refused, Unreadable
+from services.ingest.domain.crm.model import Incomplete, Refused, Unreadable
 
 T = TypeVar("T")
 _log = structlog.get_logger(__name__)
@@ -22,7 +22,7 @@ def ours(live: Live, run: Callable[[], T]) -> T:
     sent, so the log gets the place only."""
     try:
         return run()
-    except (Refused, Unreadable):
+    except (Incomplete, Refused, Unreadable):
         raise
     except Exception as error:  # noqa: BLE001  a connector may fail in any way
         _log.error(

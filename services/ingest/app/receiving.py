@@ -25,11 +25,13 @@ from services.ingest.domain.crm.bodies import read
 from services.ingest.domain.crm.model import (
     Connector,
     Delivery,
+    Incomplete,
     Kind,
     Refused,
     Translation,
     Unreadable,
 )
+from services.ingest.domain.crm.secrets import proof
 from services.ingest.domain.examine import examine_incoming
 from services.ingest.domain.model import Candidate, Decision, Examined, Receipt
 from services.ingest.domain.put_aside import PutAside
@@ -70,8 +72,8 @@ class Receiver:
         self._clock, self._settings = clock, settings
 
     async def receive(self, live: Live, delivery: Delivery, receipt: Receipt) -> Received:
-        """Raises `Refused`, `Unreadable`, `ConnectorFailed`, or what `Acceptor.accept` and `Keeper`
-        raise; then nothing is promised and a repetition is harmless.
+        """Raises `Refused`, `Incomplete`, `Unreadable`, `ConnectorFailed`, or what
+        `Acceptor.accept` and `Keeper` raise; then nothing is promised and a repetition is harmless.
 
         Events come first: a puzzle that cannot be kept now holds up none of its neighbours.
         """
@@ -94,10 +96,10 @@ class Receiver:
         return _received(decision, told, len(kept))
 
     def proof(self, live: Live, delivery: Delivery, now: datetime) -> int:
-        """The place of the secret that proves it; raises `Refused` or `ConnectorFailed`."""
-        return ours(
-            live, lambda: self._connectors[live.kind].verify(delivery, live.proving(now), now)
-        )
+        """The place of the secret that proves it; raises `Refused`, `Incomplete` or
+        `ConnectorFailed`."""
+        connector = self._connectors[live.kind]
+        return ours(live, lambda: proof(live.kind, connector, delivery, live.proving(now), now))
 
     def translate(self, live: Live, delivery: Delivery) -> Translation:
         """Raises `Unreadable` or `ConnectorFailed`."""
@@ -116,10 +118,11 @@ class Receiver:
     def _prove(self, live: Live, delivery: Delivery, now: datetime) -> None:
         try:
             place = self.proof(live, delivery, now)
-        except Refused as refused:
+        except (Refused, Incomplete) as refused:
             metrics.INGEST_SIGNATURE_FAILURES.labels(live.kind, refused.code).inc()
             self._counts.refused(live)
-            _log.debug("delivery_refused", connection=live.connection_id, code=refused.code)
+            log = _log.warning if isinstance(refused, Incomplete) else _log.debug
+            log("delivery_refused", connection=live.connection_id, code=refused.code)
             raise
         self._counts.proven(live, place, now)
         metrics.INGEST_PROVEN.labels(live.kind, "old" if place else "newest").inc()

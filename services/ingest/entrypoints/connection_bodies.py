@@ -12,11 +12,11 @@ from libs.common.contracts.values import Instant, clean_text
 from libs.common.web.errors import ErrorItem
 from services.ingest.domain.counters import HIGHEST
 from services.ingest.domain.crm.model import Kind
+from services.ingest.domain.crm.secrets import useless
 from services.ingest.domain.ranges import Ranges
 from services.ingest.entrypoints.schemas import Command
 
 MAX_SECRETS = 2
-_BASIC = ("pipedrive", "generic")
 
 
 def _printable(text: str) -> str:
@@ -148,20 +148,5 @@ def setting_faults(wanted: PutConnection, now: datetime) -> Iterator[ErrorItem]:
 def secret_faults(kind: Kind, secrets: Sequence[str]) -> Iterator[ErrorItem]:
     """Secrets that could never prove a delivery."""
     for place, secret in enumerate(secrets):
-        if why := _useless(kind, secret):
+        if why := useless(kind, secret):
             yield ErrorItem(why, "invalid_secret", pointer=f"/secrets/{place}")
-
-
-def _useless(kind: Kind, secret: str) -> str | None:
-    if kind in _BASIC and ":" not in secret:
-        return "must be user:password"
-    if kind == "close" and not _is_hex(secret):
-        return "must be the signature key as Close shows it, in hex digits"
-    return None
-
-
-def _is_hex(text: str) -> bool:
-    try:
-        return bool(bytes.fromhex(text))
-    except ValueError:
-        return False

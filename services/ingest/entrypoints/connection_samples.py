@@ -17,7 +17,14 @@ from libs.common.web.errors import UnsupportedMedia
 from services.ingest.adapters.sealing import CannotOpen
 from services.ingest.app.connector_faults import ConnectorFailed
 from services.ingest.domain.connections import Live, live
-from services.ingest.domain.crm.model import Delivery, Puzzle, Refused, Translation, Unreadable
+from services.ingest.domain.crm.model import (
+    Delivery,
+    Incomplete,
+    Puzzle,
+    Refused,
+    Translation,
+    Unreadable,
+)
 from services.ingest.domain.examine import examine_incoming
 from services.ingest.domain.letters import written
 from services.ingest.domain.model import Candidate, Examined, Receipt
@@ -55,7 +62,7 @@ async def test_connection(
         raise secrets_of_no_use() from None
     tried = live(tenant, connection_id, stored.definition, secrets, mapping)
     try:
-        return _answer(_shown(ingest, tried, _delivery(sample)))
+        return _answer(_shown(ingest, tried, _delivery(sample, ingest.clock.now())))
     except ConnectorFailed:
         raise connector_failed() from None
 
@@ -67,9 +74,10 @@ async def _sample(request: Request) -> Sample:
     return parsed_command(await read_body(request, _MOST), Sample)
 
 
-def _delivery(sample: Sample) -> Delivery:
+def _delivery(sample: Sample, now: datetime) -> Delivery:
     body = sample.body.encode() if isinstance(sample.body, str) else orjson.dumps(sample.body)
-    return Delivery(body, {n.lower(): v for n, v in sample.headers.items()}, sample.query)
+    headers = {n.lower(): v for n, v in sample.headers.items()}
+    return Delivery(body, headers, sample.query, received_at=now)
 
 
 def _shown(ingest: IngestState, tried: Live, delivery: Delivery) -> dict[str, Any]:
@@ -104,6 +112,8 @@ def _proof(ingest: IngestState, tried: Live, delivery: Delivery) -> dict[str, An
         place = ingest.receiver.proof(tried, delivery, ingest.clock.now())
     except Refused as error:
         return {"verifies": False, "code": error.code, "detail": error.detail}
+    except Incomplete as error:
+        return {"verifies": False, "code": error.code, "detail": str(error)}
     return {"verifies": True, "secret": place}
 
 

@@ -22,6 +22,7 @@ from services.ingest.entrypoints.connection_bodies import (
     secret_faults,
     setting_faults,
 )
+from services.ingest.entrypoints.connections_complete import refuse_incomplete
 from services.ingest.entrypoints.connections_mapped import refuse_unmapped
 from services.ingest.entrypoints.state import IngestState, ingest_of
 
@@ -39,6 +40,7 @@ async def put_connection(request: Request, principal: Configurer, connection_id:
         there = None if held is None or held.deleted else held
         check_if_match(request, etag_of(there) if there else None)
         await _refuse_new(tx, wanted, held, there, principal.tenant_id)
+        refuse_incomplete(ingest.sealer, wanted, there)
         await refuse_unmapped(tx, wanted, principal.tenant_id)
         if there is None or not _says(ingest, there, wanted):
             sealed = _sealed(ingest, key, there, wanted)

@@ -12,7 +12,7 @@ from services.ingest.adapters.sealing import CannotOpen
 from services.ingest.app.connector_faults import ConnectorFailed
 from services.ingest.app.receiving import Received
 from services.ingest.domain.crm import salesforce_outbound
-from services.ingest.domain.crm.model import Kind, Refused, Unreadable
+from services.ingest.domain.crm.model import Incomplete, Kind, Refused, Unreadable
 from services.ingest.domain.crm.pressure import OVER_QUOTA
 from services.ingest.entrypoints.answers import unavailable
 
@@ -45,6 +45,11 @@ def secrets_of_no_use() -> AppError:
     return Unavailable(detail, code="secrets_unreadable", retry_after=60)
 
 
+def incomplete(error: Incomplete) -> AppError:
+    """The same of every delivery until the connection is put right, which a CRM should outwait."""
+    return Unavailable(str(error), code=error.code, retry_after=60)
+
+
 @asynccontextmanager
 async def refusals(kind: Kind) -> AsyncIterator[None]:
     """Refusals as the CRM of this kind has to be told them."""
@@ -53,6 +58,8 @@ async def refusals(kind: Kind) -> AsyncIterator[None]:
             yield
     except Refused as error:
         raise NotProven(error, kind) from None
+    except Incomplete as error:
+        raise incomplete(error) from None
     except Unreadable as error:
         raise BadRequest(str(error), code="unreadable") from None
     except ConnectorFailed:

@@ -12,6 +12,7 @@ from services.ingest.domain.crm.model import Kind
 from services.ingest.domain.crm.registry import CONNECTORS
 from tests.integration.ingest.conftest import Api
 from tests.integration.ingest.connecting import (
+    HUBSPOT_URL,
     KEY,
     NEW_KEY,
     body_of,
@@ -151,7 +152,9 @@ async def test_a_connection_tells_how_strong_its_proof_is(api: Api, kind: Kind) 
     """A replay is refused by its age where the time is signed, else it is only without effect."""
     own, secret = standard(api, kind.replace("_", "-")), KEY
     guard = "signed_time" if SIGNED_TIME[kind] else "dedup_only"
-    assert (await put(api, own, kind=kind, secrets=[secret])).json()["replay_guard"] == guard
+    url = HUBSPOT_URL if kind == "hubspot" else None
+    made = await put(api, own, kind=kind, secrets=[secret], public_url=url)
+    assert made.json()["replay_guard"] == guard
     (listed,) = (await api.client.get("/v1/connections")).json()["items"]
     assert listed["replay_guard"] == guard
     if kind == "hubspot":

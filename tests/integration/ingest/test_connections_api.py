@@ -140,6 +140,11 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"owner": "me"}, "/owner"),
     ({"kind": "pipedrive", "secrets": ["nopassword"]}, "/secrets/0"),
     ({"kind": "close", "secrets": ["not hex"]}, "/secrets/0"),
+    ({"secrets": [KEY, "not base64!"]}, "/secrets/1"),
+    ({"secrets": ["whsk_" + KEY]}, "/secrets/0"),
+    ({"kind": "salesforce_cdc", "secrets": ["whpk_short"]}, "/secrets/0"),
+    ({"kind": "salesforce_outbound", "secrets": ["My Org"]}, "/secrets/0"),
+    ({"kind": "hubspot", "secrets": ["x"]}, "/public_url"),
 ]
 
 
@@ -152,6 +157,16 @@ async def test_what_does_not_fit_is_refused(
     answer = await api.client.put(path_of(standard(api)), json=given)
     assert answer.status_code == 422, answer.text
     assert pointer in [error.get("pointer") for error in answer.json()["errors"]], answer.text
+
+
+async def test_another_kind_keeps_no_secrets_that_are_none_of_it(api: Api) -> None:
+    own = standard(api)
+    tag = {"If-Match": (await put(api, own)).headers["etag"]}
+    kept = await api.client.put(path_of(own), json={"kind": "close"}, headers=tag)
+    assert (kept.status_code, kept.json()["code"]) == (422, "invalid_secret")
+    assert [error["pointer"] for error in kept.json()["errors"]] == ["/secrets"]
+    fitting = await api.client.put(path_of(own), json={"kind": "salesforce_cdc"}, headers=tag)
+    assert (fitting.status_code, fitting.json()["live_secrets"]) == (200, 1)
 
 
 @pytest.mark.parametrize("wrong", ["a.b", "-a", "a%20b", "%00", "a" * 101])

@@ -15,7 +15,7 @@ from libs.common.runtime import Resources, run_workers
 from libs.common.settings import CommonSettings
 from services.ingest.app.bootstrap_keys import ensure_operator_key
 from services.standalone.composition import composed
-from tests.integration.ingest.connecting import hubspot_signed
+from tests.integration.ingest.connecting import HUBSPOT_URL, hubspot_signed
 
 pytestmark = pytest.mark.postgres
 SECRET = "the client secret of an app"
@@ -58,7 +58,8 @@ class World:
         self.client = httpx.AsyncClient(transport=transport, base_url="http://all", headers=headers)
 
     async def connect(self, name: str) -> None:
-        body = {"kind": "hubspot", "secrets": [SECRET], "id_prefix": f"{name}-"}
+        body = {"kind": "hubspot", "secrets": [SECRET], "id_prefix": f"{name}-",
+                "public_url": HUBSPOT_URL}  # fmt: skip
         answer = await self.client.put(f"/v1/connections/{name}", json=body)
         assert answer.status_code == 201, answer.text
 

@@ -10,7 +10,14 @@ import pytest
 from libs.common.contracts.cloudevents import from_structured
 from services.ingest.domain.crm.model import Connector, Kind, Translation
 from services.ingest.settings import QuotaSettings
-from tests.integration.ingest.connecting import body_of, deliver, put, signed, standard
+from tests.integration.ingest.connecting import (
+    HUBSPOT_URL,
+    body_of,
+    deliver,
+    put,
+    signed,
+    standard,
+)
 from tests.integration.ingest.fakes import ndjson, stage_event
 from tests.integration.ingest.limiting import LimitedApi, limited
 
@@ -102,7 +109,10 @@ async def test_what_could_not_be_kept_has_used_nothing(
     assert (answer.status_code, answer.headers["ratelimit"]) == (202, '"events";r=0;t=60')
 
 
-SECRETS = {"pipedrive": "user:password", "generic": "user:password", "close": "00ff" * 16}
+SECRETS = {
+    "pipedrive": "user:password", "generic": "user:password", "close": "00ff" * 16,
+    "salesforce_outbound": "00D000000000001",
+}  # fmt: skip
 ANSWERS = {
     "hubspot": 429, "salesforce_cdc": 429, "standard_webhooks": 429, "generic": 429,
     "close": 503, "salesforce_outbound": 503, "espocrm": 503,
@@ -122,12 +132,12 @@ async def test_a_crm_over_its_tenants_quota_is_told_what_it_can_bear(
 ) -> None:
     own = standard(api, kind.replace("_", "-"))
     monkeypatch.setattr(cast(Any, api.service.state).receiver, "_connectors", {kind: telling(2)})
-    extra: dict[str, Any] = {}
+    extra: dict[str, Any] = {"public_url": HUBSPOT_URL}
     if kind == "generic":
         mapping = {"kind": "json", "events": [{"type": "deal.created", "data": {"deal_id": "id"}}]}
         answer = await api.client.put("/v1/mappings/any", json=mapping)
         assert answer.status_code == 201, answer.text
-        extra = {"mapping_id": "any"}
+        extra["mapping_id"] = "any"
     await put(api, own, kind=kind, secrets=[SECRETS.get(kind, "s" * 32)], **extra)
     assert (await send(api.client, "a", QUOTA - 1)).status_code == 202
     answer = await deliver(api, own, b"{}", {})

@@ -20,14 +20,18 @@ from libs.common.web.errors import TooMany
 from services.ingest.app.ports import IndexUnavailable
 from services.ingest.domain.crm import registry
 from services.ingest.domain.crm.model import Kind
+from services.ingest.entrypoints import connections
 from tests.integration.ingest.conftest import Api
 from tests.integration.ingest.connecting import (
+    HUBSPOT_URL,
     KEY,
     NEW_KEY,
     body_of,
     deliver,
     espocrm_signed,
     gap_of,
+    hubspot_signed,
+    hubspot_v3,
     outbound_message,
     put,
     signed,
@@ -251,6 +255,33 @@ async def test_espocrm_is_never_told_429(api: Api) -> None:
         plain = await deliver(api, other, body_of(), signed(body_of()))
     assert (espo.status_code, "retry-after" in espo.headers) == (503, True)
     assert (plain.status_code, plain.headers["retry-after"]) == (429, "7")
+
+
+async def test_what_a_connection_cannot_judge_is_not_the_senders_fault(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As connections of an earlier release may be: HubSpot ends a delivery that is answered 401."""
+    own, other, body, secret = standard(api, "hub"), standard(api), b"[]", "a client secret"
+    with monkeypatch.context() as earlier:
+        earlier.setattr(connections, "refuse_incomplete", lambda *_: None)
+        earlier.setattr(connections, "secret_faults", lambda *_: ())
+        tag = (await put(api, own, kind="hubspot", secrets=[secret])).headers["etag"]
+        await put(api, other, secrets=["not base64!"])
+    before = failures("hubspot", "connection_incomplete")
+    cases = [(own, body, hubspot_v3(body, secret)), (other, body_of(), signed(body_of()))]
+    for name, content, headers in cases:
+        answer = await deliver(api, name, content, headers)
+        assert (answer.status_code, answer.json()["code"]) == (503, "connection_incomplete")
+        assert answer.headers["retry-after"] == "60"
+    assert failures("hubspot", "connection_incomplete") == before + 1
+    sample = {"body": "[]", "headers": hubspot_v3(body, secret)}
+    tried = await api.client.post(f"/v1/connections/{own}/test", json=sample)
+    assert tried.json()["proof"]["code"] == "connection_incomplete"
+    assert (await deliver(api, own, body, hubspot_signed(body, secret))).status_code == 202
+    whole = {"kind": "hubspot", "public_url": HUBSPOT_URL}
+    path = f"/v1/connections/{own}"
+    await api.client.put(path, json=whole, headers={"If-Match": tag})
+    assert (await deliver(api, own, body, hubspot_v3(body, secret))).status_code == 202
 
 
 async def test_a_fault_of_ours_is_never_the_senders(

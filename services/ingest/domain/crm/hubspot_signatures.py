@@ -6,7 +6,7 @@ import hashlib
 import re
 from datetime import datetime
 
-from services.ingest.domain.crm.model import Connection, Delivery, Refused
+from services.ingest.domain.crm.model import Connection, Delivery, Incomplete, Refused
 from services.ingest.domain.crm.signing import fresh, header, hmac_sha256, matching, same
 from services.ingest.domain.crm.times import MS
 
@@ -39,8 +39,8 @@ def verify(delivery: Delivery, connection: Connection, now: datetime) -> int:
 
 def _v3(delivery: Delivery, connection: Connection, now: datetime) -> int:
     given, sent = header(delivery, V3), header(delivery, V3_TIME)
-    url = _ESCAPES.sub(lambda escape: _DECODED[escape[0].upper()], _url(connection))
     fresh(sent, MS, now)
+    url = _ESCAPES.sub(lambda escape: _DECODED[escape[0].upper()], _url(connection))
     signed = _request(delivery, url) + delivery.body + sent.encode()
     return matching(
         connection.secrets,
@@ -53,7 +53,8 @@ def _request(delivery: Delivery, url: str) -> bytes:
 
 
 def _url(connection: Connection) -> str:
-    """As HubSpot calls it; what arrives here may have passed a proxy that renamed it."""
+    """As HubSpot calls it; what arrives here may have passed a proxy that renamed it. HubSpot ends
+    a delivery that is answered 401, so that one which nobody can judge must not be."""
     if not connection.public_url:
-        raise Refused("signature_invalid", "the connection needs its public_url for v2 and v3")
+        raise Incomplete("signatures of version 2 and 3 need the connection's public_url")
     return connection.public_url

@@ -72,6 +72,12 @@ class Refused(Exception):
         self.code, self.detail = code, detail
 
 
+class Incomplete(Exception):
+    """The connection has not what this proof needs: a fault on our side, answered 503."""
+
+    code = "connection_incomplete"
+
+
 class Unreadable(Exception):
     """A well-signed body that nobody can read: answered 400."""
 
@@ -107,7 +113,7 @@ class Translation:
 
 
 Verify = Callable[[Delivery, Connection, datetime], int]
-"""The place in `secrets` of the one that proves the delivery. Raises `Refused`."""
+"""The place in `secrets` of the one that proves the delivery. Raises `Refused`, or `Incomplete`."""
 Translate = Callable[[Delivery, Connection], Translation]
 """Raises `Unreadable`."""
 

@@ -17,6 +17,8 @@ MOST = 16
 _ID = re.compile(r"[!-\-/-~]{1,200}")
 """Visible ASCII without a dot, which separates what is signed; it becomes the event's id."""
 _SHARED, _PUBLIC, _PRIVATE = "whsec_", "whpk_", "whsk_"
+_KEY_BYTES = 32
+"""Of a public key of ed25519."""
 
 
 def verify(delivery: Delivery, connection: Connection, now: datetime) -> int:
@@ -31,6 +33,16 @@ def verify(delivery: Delivery, connection: Connection, now: datetime) -> int:
     fresh(sent, SECOND, now)
     signed = f"{message_id}.{sent}.".encode() + delivery.body
     return matching(connection.secrets, lambda secret: _proves(secret, given, signed))
+
+
+def key_fault(secret: str) -> str | None:
+    """Why no signature could ever fit this secret; `None` where one may."""
+    if secret.startswith(_PRIVATE):
+        return "must be the sender's public key, whpk_, not its private one"
+    if secret.startswith(_PUBLIC):
+        key = _key(secret.removeprefix(_PUBLIC)) or b""
+        return None if len(key) == _KEY_BYTES else "must be whpk_ and the base64 of 32 bytes"
+    return None if _key(secret.removeprefix(_SHARED)) else "must be base64, after whsec_ if at all"
 
 
 def _proves(secret: str, given: list[str], signed: bytes) -> bool:

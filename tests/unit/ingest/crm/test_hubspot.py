@@ -15,7 +15,14 @@ from hypothesis import strategies as st
 from services.funnel.domain.model import StageClass
 from services.ingest.domain.crm.hubspot import CONNECTOR, translate
 from services.ingest.domain.crm.hubspot_signatures import verify
-from services.ingest.domain.crm.model import Connection, Delivery, Refresh, Refused, Unreadable
+from services.ingest.domain.crm.model import (
+    Connection,
+    Delivery,
+    Incomplete,
+    Refresh,
+    Refused,
+    Unreadable,
+)
 from tests.unit.ingest.crm.checks import (
     ANYTHING,
     NOW,
@@ -121,12 +128,19 @@ def test_a_wrong_v3_is_not_rescued_by_a_right_v1() -> None:
     assert is_refused(verify, replace(right, headers=headers), HUB)
 
 
-def test_v2_and_v3_need_the_public_url() -> None:
+def test_v2_and_v3_without_the_public_url_are_no_fault_of_the_sender() -> None:
     unknown = replace(HUB, public_url=None)
-    for signed in (v3(), old(v2(NODE), "v2", NODE)):
-        with pytest.raises(Refused, match="public_url"):
+    for signed in (v3(), old(v2(NODE), "v2", NODE), v3(secret="another")):
+        with pytest.raises(Incomplete, match="public_url"):
             verify(signed, unknown, NOW)
     assert verify(old(v1(NODE), "v1", NODE), unknown, NOW) == 0
+
+
+def test_what_is_the_senders_fault_is_so_also_without_the_public_url() -> None:
+    unknown, late = replace(HUB, public_url=None), v3(at=NOW - timedelta(seconds=301))
+    untimed = Delivery(NODE, {"x-hubspot-signature-v3": "x"})
+    for wrong in (late, untimed, old("", "v2", NODE), old(v1(NODE, "x"), "v1", NODE)):
+        assert is_refused(verify, wrong, unknown)
 
 
 @pytest.mark.parametrize(
