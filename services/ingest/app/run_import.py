@@ -14,7 +14,7 @@ from libs.common import faults, metrics
 from libs.common.eventlog.port import EventLog, LogUnavailable, UnknownTopic
 from libs.common.expr.port import Expressions
 from services.ingest.app import counting
-from services.ingest.app.appending import append_all
+from services.ingest.app.appending import append_fit
 from services.ingest.app.compiling import usable
 from services.ingest.app.import_rows import Rows, Stored, open_rows
 from services.ingest.app.imports import (
@@ -32,6 +32,7 @@ from services.ingest.app.ports import IndexUnavailable
 from services.ingest.domain.decide import decide
 from services.ingest.domain.mapping.compiled import CompiledMapping
 from services.ingest.domain.model import Decision
+from services.ingest.domain.refused import without
 from services.ingest.domain.rows import Chunk
 from services.ingest.settings import IngestSettings
 
@@ -123,14 +124,18 @@ class ImportRunner:
 
     async def _store(self, claim: Claim, chunk: Chunk) -> Claim:
         known = await self._claims.known(claim, [c.key for c in chunk.candidates])
-        decision = decide(chunk.examined, known)
-        fresh, dry = decision.fresh, claim.job.dry_run
-        appended = () if dry else await append_all(self._log, fresh)
+        decision, dry = decide(chunk.examined, known), claim.job.dry_run
+        appended, refused = ((), {}) if dry else await append_fit(self._log, decision.fresh)
         faults.hit("ingest.import.appended")
+        if refused:
+            _log.error(
+                "imported_events_refused", import_id=str(claim.job.import_id), events=len(refused)
+            )
+            chunk, decision = without(chunk, decision, refused)
         result = ChunkResult(
             counts=_counts(chunk, decision),
             appended=appended,
-            dry=fresh if dry else (),
+            dry=decision.fresh if dry else (),
             conflicts=() if dry else decision.conflicts,
             errors=chunk.errors[: max(0, self._settings.max_import_errors - claim.counts.rejected)],
             sample=chunk.candidates[:SAMPLE] if dry else (),
@@ -154,7 +159,7 @@ def _counts(chunk: Chunk, decision: Decision) -> Counts:
         rows=chunk.lines,
         accepted=by.count("accepted"),
         duplicates=by.count("duplicate"),
-        rejected=by.count("rejected"),
+        rejected=chunk.rejected,
         skipped=chunk.skipped,
     )
 

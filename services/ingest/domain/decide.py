@@ -24,7 +24,7 @@ def decide(examined: Sequence[Examined], known: Mapping[EventKey, bytes]) -> Dec
     for event in examined:
         match event:
             case Rejection():
-                verdicts.append(_rejected(event))
+                verdicts.append(rejected(event))
             case Candidate():
                 key = event.key
                 repeated = key in hashes
@@ -37,7 +37,7 @@ def decide(examined: Sequence[Examined], known: Mapping[EventKey, bytes]) -> Dec
     return Decision(verdicts, fresh, conflicts)
 
 
-def _rejected(event: Rejection) -> Verdict:
+def rejected(event: Rejection) -> Verdict:
     return Verdict(event.event_id, "rejected", event.code, event.detail, event.violations)
 
 

@@ -15,6 +15,7 @@ UNKNOWN_TYPE = "unknown_type"
 FUTURE = "future"
 CONFLICT = "conflict"
 TOO_LARGE = "too_large"
+REFUSED_BY_LOG = "refused_by_log"
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,10 +45,17 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`examined` holds the row's events, or the one reason why it is rejected whole."""
+    """`examined` holds the row's events, or the one reason why it is rejected whole.
+
+    Once the log has refused some of its events it holds these as rejections beside the others.
+    """
 
     line: Numbered
     examined: Sequence[Examined]
+
+    @property
+    def rejection(self) -> Rejection | None:
+        return next((one for one in self.examined if isinstance(one, Rejection)), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +85,17 @@ class Chunk:
         return [one for one in self.examined if isinstance(one, Candidate)]
 
     @property
+    def rejected(self) -> int:
+        """Rows, however many of a row's events are at fault."""
+        return sum(row.rejection is not None for row in self.rows)
+
+    @property
     def errors(self) -> Sequence[RowError]:
+        """One for each rejected row: the first reason against it."""
         return [
-            RowError(row.line.number, one.code, one.detail, row.line.raw)
+            RowError(row.line.number, why.code, why.detail, row.line.raw)
             for row in self.rows
-            for one in row.examined
-            if isinstance(one, Rejection)
+            if (why := row.rejection) is not None
         ]
 
 
