@@ -5,37 +5,49 @@ stretches (its scope is left and entered again): there the instants decide, so t
 before or between others takes no other stretch's alert.
 """
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from services.alerts.domain.alert import Alert
 from services.alerts.domain.verdicts import Event, Violation
 
 Pair = tuple[Alert, Violation]
+Rows = list[Alert]
+Stretches = list[Violation]
+NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 def matched(rows: Sequence[Alert], violations: Sequence[Violation]) -> dict[str, Violation]:
     """The violation of each alert, by the alert's id; those without one are left out."""
     found: dict[str, Violation] = {}
-    by_clock: dict[Event, list[Violation]] = defaultdict(list)
-    for violation in violations:
-        by_clock[violation.event].append(violation)
-    for event, stretches in by_clock.items():
-        told = [row for row in rows if row.key[:2] == event]
+    for told, stretches in by_clock(rows, violations):
         found |= {row.alert_id: stretch for row, stretch in _of_clock(told, stretches)}
     return found
 
 
-def told_before(rows: Sequence[Alert], violations: Sequence[Violation]) -> list[Violation]:
-    """What is over, and an alert of an earlier version that is over has told. One that the change
-    of the rule ended told nothing of it."""
-    merged = [row for row in rows if row.resolution == "superseded"]
-    others = [row for row in rows if row.resolution != "superseded"]
-    over = [found for found in violations if found.cleared_at is not None]
-    found = matched(others, [one for one in over if not one.superseded])
-    found |= matched(merged, [one for one in over if one.superseded])
-    return list(found.values())
+def by_clock(
+    rows: Sequence[Alert], violations: Sequence[Violation]
+) -> Iterator[tuple[Rows, Stretches]]:
+    """What is told of each clock and what holds of it, both in order of their beginning."""
+    told: dict[Event, Rows] = defaultdict(list)
+    for row in sorted(rows, key=lambda row: row.started_at):
+        told[row.key[:2]].append(row)
+    stretches: dict[Event, Stretches] = defaultdict(list)
+    for violation in sorted(violations, key=lambda found: found.started_at):
+        stretches[violation.event].append(violation)
+    yield from ((told[event], stretches[event]) for event in told if event in stretches)
+
+
+def overlapping(rows: Rows, stretches: Stretches) -> Iterator[Pair]:
+    """Pairs with an instant in common, in order; the stretches of one clock never overlap."""
+    ends = [stretch.cleared_at or NEVER for stretch in stretches]
+    for row in rows:
+        for i in range(bisect_right(ends, row.started_at), len(stretches)):
+            if row.resolved_at is not None and stretches[i].started_at >= row.resolved_at:
+                break
+            yield row, stretches[i]
 
 
 def _of_clock(rows: Sequence[Alert], stretches: Sequence[Violation]) -> Iterator[Pair]:

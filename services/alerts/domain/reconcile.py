@@ -12,7 +12,8 @@ from itertools import count
 
 from services.alerts.domain import alert as life
 from services.alerts.domain.alert import Alert, Key, Texts, Told
-from services.alerts.domain.matching import matched, overlap, told_before
+from services.alerts.domain.edits import adopted, told_before
+from services.alerts.domain.matching import matched, overlap
 from services.alerts.domain.rule import Rule
 from services.alerts.domain.verdicts import Judgement, Violation
 
@@ -57,7 +58,7 @@ class Held:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """Records in order of their instants, how many violations the rule's catch-up skipped, and
-    rows that have changed in what nobody is told of: their clock's stop, the version they are of.
+    rows that have changed in what no record tells: their clock's stop.
     """
 
     told: Sequence[Told]
@@ -81,9 +82,9 @@ class Reconciliation:
         self._moment, self._describe = moment, describe
         self._rows = [row for row in held.rows if row.is_open or not self._foreign(row)]
         history = [row for row in held.rows if not row.is_open and self._foreign(row)]
-        self._found = matched(self._rows, judged.violations)
+        self._found = self._going_on(judged.violations)
         left = _without(judged.violations, self._found.values())
-        self._free = _without(left, told_before(history, left))
+        self._free = _without(left, told_before(history, left, rule.changed_at))
         self._keys = {row.key for row in held.rows}
         self._episodes, self._skipped = held.episodes, 0
         self._kept: list[Alert] = []
@@ -91,6 +92,13 @@ class Reconciliation:
     def _foreign(self, row: Alert) -> bool:
         """Whether a version that judged otherwise raised it."""
         return not self._rule.judges_as(row.rule_version)
+
+    def _going_on(self, violations: Sequence[Violation]) -> dict[str, Violation]:
+        """What each row goes on telling of, by the alert's id."""
+        found = matched([row for row in self._rows if not self._foreign(row)], violations)
+        left = _without(violations, found.values())
+        theirs = [row for row in self._rows if self._foreign(row)]
+        return found | adopted(theirs, left, self._rule.changed_at)
 
     def outcome(self, new_id: NewId) -> Outcome:
         told = [record for row in self._rows for record in self._known(row)]
@@ -100,7 +108,7 @@ class Reconciliation:
     def _known(self, row: Alert) -> Iterator[Told]:
         found = self._found.get(row.alert_id)
         if found is not None:
-            yield from self._followed(row, found)
+            yield from (self._taken_on if self._foreign(row) else self._followed)(row, found)
         elif self._foreign(row):
             yield life.superseded(row, self._rule.changed_at)
         elif (other := self._successor(row)) is not None:
@@ -109,17 +117,23 @@ class Reconciliation:
         else:
             yield life.retracted(row, self._moment.now)
 
+    def _taken_on(self, row: Alert, found: Violation) -> Iterator[Told]:
+        """From now on it says what this version says of it, and then whether that is over."""
+        for record in self._moved(row, replace(found, cleared_at=None, superseded=False)):
+            yield record
+            if found.cleared_at is not None:
+                yield life.cleared(record.alert, found, found.cleared_at)
+
     def _followed(self, row: Alert, found: Violation) -> Iterator[Told]:
         """The row's clock is violated, as before: since when, and until what?"""
-        mine = replace(row, rule_version=self._rule.version) if self._foreign(row) else row
         told = row.resolved_at, row.resolution == "superseded"
         otherwise = not row.is_open and (found.cleared_at, found.superseded) != told
         if otherwise or found.started_at != row.started_at:
-            yield from self._moved(mine, found)
+            yield from self._moved(row, found)
         elif row.is_open and found.cleared_at is not None:
-            yield life.cleared(mine, found, found.cleared_at)
-        elif (mine := replace(mine, clock=found.span)) != row:
-            self._kept.append(mine)
+            yield life.cleared(row, found, found.cleared_at)
+        elif found.span != row.clock:
+            self._kept.append(replace(row, clock=found.span))
 
     def _moved(self, row: Alert, found: Violation) -> Iterator[Told]:
         """Not to where facts may still be on their way; until then the row says what it said."""
@@ -127,8 +141,10 @@ class Reconciliation:
             yield self._corrected(row, found)
 
     def _corrected(self, row: Alert, found: Violation) -> Told:
-        key = row.key if row.key[:2] == found.event else self._new_key(found)
-        return life.corrected(row, found, key, self._describe(found), self._moment.now)
+        """All that it says is of this version."""
+        rule, key = self._rule, row.key if row.key[:2] == found.event else self._new_key(found)
+        mine = replace(row, rule_version=rule.version, rule_name=rule.name, severity=rule.severity)
+        return life.corrected(mine, found, key, self._describe(found), self._moment.now)
 
     def _new_key(self, found: Violation) -> Key:
         """The first turn of the clock that no standing row has."""

@@ -63,10 +63,11 @@ def test_what_was_over_by_both_versions_is_not_raised_again() -> None:
     assert look(desk, 21, *events) == []
 
 
-def test_an_edit_that_changes_nothing_for_an_alert_tells_nothing_and_carries_it_on() -> None:
+def test_an_edit_that_leaves_an_alert_its_start_carries_it_on_by_one_correction() -> None:
     desk = Desk(rule())
     look(desk, 12, created(0))
     desk.rule = edited("stage_entered_at", scope=OPEN)
+    assert look(desk, 21, created(0)) == [("corrected", 10, "alert-1")]
     assert look(desk, 21, created(0)) == []
     assert [alert.rule_version for alert in desk.standing] == [2]
     late = created(0), moved(5, "offer")
@@ -95,12 +96,15 @@ def test_another_limit_moves_the_start_of_what_stands() -> None:
 
 @pytest.mark.parametrize("ended", [14, 20.5])
 def test_what_stands_ends_as_the_new_version_says(ended: float) -> None:
-    """By a scope that left it before the edit as well as by facts after it."""
+    """By a scope that left it before the edit as well as by facts after it. First it is said to be
+    the new version's, so that its end is told by the words of that one."""
     desk = Desk(rule("created_at"))
     events = created(0, amount="200"), worth(ended, 80)
     look(desk, min(ended, 19), *events)
     desk.rule = edited("created_at", scope=OVER_100)
-    assert look(desk, 21, *events) == [("resolved", ended, "alert-1")]
+    assert look(desk, 21, *events) == [
+        ("corrected", 10, "alert-1"), ("resolved", ended, "alert-1"),
+    ]  # fmt: skip
 
 
 def test_what_the_new_version_never_says_is_superseded_at_the_edit() -> None:
