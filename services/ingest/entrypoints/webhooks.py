@@ -29,9 +29,9 @@ async def take_webhook(request: Request, connection_id: str) -> Response:
     if live is None:
         raise NotFound("no such connection")
     request.state.tenant_id = live.tenant_id
-    delivery = Delivery(body, dict(request.headers), dict(request.query_params), request.method)
-    insists = OVER_QUOTA[live.kind] == "taken"
-    receipt = Receipt(live.tenant_id, ingest.clock.now(), insists=insists)
+    now, query = ingest.clock.now(), dict(request.query_params)
+    delivery = Delivery(body, dict(request.headers), query, request.method, received_at=now)
+    receipt = Receipt(live.tenant_id, now, insists=OVER_QUOTA[live.kind] == "taken")
     async with refusals(live.kind):
         return received(live.kind, await ingest.receiver.receive(live, delivery, receipt))
 

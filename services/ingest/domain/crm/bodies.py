@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -44,7 +45,14 @@ Told = IncomingEvent | Refresh
 def gathered(parts: Iterable[Any], translate: Callable[[Any], Iterable[Told]]) -> Translation:
     """What all parts tell. A part that makes nothing, or an event that would be refused, is a
     puzzle; what else it says enters. `translate` sees storable JSON and may raise `Puzzling`."""
-    told = [_of(part, translate) for part in parts]
+    return gathered_by_place(parts, lambda _, part: translate(part))
+
+
+def gathered_by_place(
+    parts: Iterable[Any], translate: Callable[[int, Any], Iterable[Told]]
+) -> Translation:
+    """The same where the place of a part, from 0, matters."""
+    told = [_of(part, partial(translate, place)) for place, part in enumerate(parts)]
     return Translation(
         events=[event for one in told for event in one.events],
         puzzles=[puzzle for one in told for puzzle in one.puzzles],

@@ -10,9 +10,17 @@ from urllib.parse import parse_qs, urlsplit
 
 from libs.common.contracts.cloudevents import IncomingEvent
 from services.ingest.domain.crm import espocrm_activities
-from services.ingest.domain.crm.bodies import Puzzling, Told, digest, gathered, happened, read
+from services.ingest.domain.crm.bodies import (
+    Puzzling,
+    Told,
+    digest,
+    gathered_by_place,
+    happened,
+    read,
+)
 from services.ingest.domain.crm.drafts import Draft
-from services.ingest.domain.crm.fields import changes, ident
+from services.ingest.domain.crm.espocrm_naming import Sending, draft, sending
+from services.ingest.domain.crm.fields import changes
 from services.ingest.domain.crm.model import (
     Connection,
     Connector,
@@ -61,8 +69,9 @@ def translate(delivery: Delivery, connection: Connection) -> Translation:
     body = read(delivery)
     if not isinstance(body, list | dict):
         raise Unreadable("a delivery of EspoCRM is a list of records")
-    event, parts = _event(delivery, connection), body if isinstance(body, list) else [body]
-    return gathered(parts, lambda part: _events(part, event, connection))
+    parts = body if isinstance(body, list) else [body]
+    sent = sending(delivery, _event(delivery, connection))
+    return gathered_by_place(parts, lambda place, part: _events(part, place, sent, connection))
 
 
 def _event(delivery: Delivery, connection: Connection) -> str:
@@ -75,31 +84,18 @@ def _event(delivery: Delivery, connection: Connection) -> str:
     return fixed[0] or delivery.query.get("event", "")
 
 
-def _events(part: Any, event: str, connection: Connection) -> Iterable[Told]:
+def _events(part: Any, place: int, sent: Sending, connection: Connection) -> Iterable[Told]:
     if not isinstance(part, dict):
         raise Puzzling("invalid_event", "a record of EspoCRM is an object")
-    entity, action, *_ = [*event.split("."), "", ""]
-    draft = _draft(part, event, action, connection)
+    entity, action, drafted = sent.entity, sent.action, draft(part, place, sent, connection)
     made: Sequence[Told] = ()
     if entity in ("Opportunity", ""):
-        made = _deal(action, part, draft)
+        made = _deal(action, part, drafted)
     elif entity == "Account" and action in ("create", *_CHANGED):
-        made = account(draft, named(part, "id"), part, _ACCOUNT)
+        made = account(drafted, named(part, "id"), part, _ACCOUNT)
     elif entity in espocrm_activities.KINDS and action in ("create", *_CHANGED):
-        made = espocrm_activities.events(entity, action, part, draft)
-    return made or [draft.skipped(f"espocrm.{event or 'Opportunity'}", part)]
-
-
-def _draft(part: Mapping[str, Any], event: str, action: str, connection: Connection) -> Draft:
-    """Times are whole seconds, in which a record may change twice: its contents tell it apart."""
-    modified = happened("modifiedAt", part.get("modifiedAt"), iso)
-    created = happened("createdAt", part.get("createdAt"), iso)
-    return Draft(
-        connection,
-        digest(event, ident(part.get("id")), part),
-        (created or modified) if action == "create" else (modified or created),
-        actor=ident(part.get("modifiedById")),
-    )
+        made = espocrm_activities.events(entity, action, part, drafted)
+    return made or [drafted.skipped(f"espocrm.{sent.event or 'Opportunity'}", part)]
 
 
 def _deal(action: str, part: Mapping[str, Any], draft: Draft) -> Sequence[IncomingEvent]:

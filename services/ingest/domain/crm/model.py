@@ -23,12 +23,13 @@ RefreshReason = Literal["gap", "overflow", "no_values", "partial"]
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A request as it came; names of headers are in lower case."""
+    """A request as it came, and when; names of headers are in lower case."""
 
     body: bytes
     headers: Mapping[str, str]
     query: Mapping[str, str] = field(default_factory=dict)
     method: str = "POST"
+    received_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

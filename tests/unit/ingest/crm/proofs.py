@@ -24,8 +24,9 @@ from services.ingest.domain.crm.model import (
     Translation,
     Unreadable,
 )
+from services.ingest.domain.decide import decide
 from services.ingest.domain.examine import examine_incoming
-from services.ingest.domain.model import Candidate, Receipt, Rejection
+from services.ingest.domain.model import Candidate, EventKey, Receipt, Rejection
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 CONNECTION = Connection("c", secrets=("s3cret",))
@@ -132,14 +133,18 @@ STAGES: dict[str, Any] = {
 
 def folded(events: Sequence[IncomingEvent], *pipelines: str) -> dict[str, Projection]:
     """The deals that these events make, each id once, whatever their order."""
-    defined = (PipelineVersion(NOW - timedelta(days=900), STAGES),)
-    inputs = Inputs("EUR", Pipelines(dict.fromkeys(pipelines or ("default",), defined)))
     once: dict[Any, Candidate] = {}
     for event in events:
         made = examine_incoming(event, Receipt("t", NOW))
         assert isinstance(made, Candidate), made
         assert once.setdefault(made.key, made).body_hash == made.body_hash, "one id, two events"
-    return project(list(map(_fold_event, once.values())), inputs, NOW + timedelta(days=900))
+    return _deals(list(once.values()), *pipelines)
+
+
+def _deals(made: Sequence[Candidate], *pipelines: str) -> dict[str, Projection]:
+    defined = (PipelineVersion(NOW - timedelta(days=900), STAGES),)
+    inputs = Inputs("EUR", Pipelines(dict.fromkeys(pipelines or ("default",), defined)))
+    return project(list(map(_fold_event, made)), inputs, NOW + timedelta(days=900))
 
 
 def _fold_event(made: Candidate) -> FoldEvent:
@@ -153,6 +158,20 @@ def _fold_event(made: Candidate) -> FoldEvent:
 
 def _rows(deals: dict[str, Projection]) -> dict[str, Any]:
     return {name: (deal.state, deal.visits, deal.spans) for name, deal in deals.items()}
+
+
+def arrived(deliveries: Sequence[tuple[datetime, Translation]]) -> tuple[list[str], Projection]:
+    """What becomes of the events of deliveries at these receipt times, one after the other, and
+    the one deal that those make which enter."""
+    known: dict[EventKey, bytes] = {}
+    verdicts, fresh = [], list[Candidate]()
+    for at, told in deliveries:
+        judged = decide([examine_incoming(one, Receipt("t", at)) for one in told.events], known)
+        verdicts += [verdict.code or verdict.status for verdict in judged.verdicts]
+        fresh += judged.fresh
+        known |= {one.key: one.body_hash for one in judged.fresh}
+    (deal,) = _deals([one for one in fresh if one.code is None]).values()
+    return verdicts, deal
 
 
 def same_in_any_order(translations: Sequence[Translation], *pipelines: str) -> Projection:

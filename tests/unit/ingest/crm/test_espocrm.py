@@ -2,12 +2,16 @@
 
 import base64
 import binascii
+from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import permutations
 from typing import Any
 
 import pytest
 from hypothesis import given
 
+from services.funnel.domain.model import Projection
 from services.ingest.domain.crm.espocrm import CONNECTOR
 from services.ingest.domain.crm.model import Connection, Delivery, Refresh, Translation, Unreadable
 from tests.unit.ingest.crm import proofs
@@ -35,13 +39,42 @@ FIELDS = {
 }  # fmt: skip
 
 
-def told(event: str | None, *records: Any, of: Connection = MAPPED) -> Translation:
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+UPDATE, DELETE = "Opportunity.update", "Opportunity.delete"
+GONE = {"id": "op-1"}
+"""All that EspoCRM says of a record that was deleted."""
+
+
+def told(
+    event: str | None, *records: Any, of: Connection = MAPPED, at: datetime = NOW
+) -> Translation:
     query = {} if event is None else {"event": event}
-    return translated(CONNECTOR, list(records), of, query=query)
+    return translated(CONNECTOR, list(records), of, query=query, received_at=at)
 
 
-def change(at: str = "2026-03-03 09:00:00", **fields: Any) -> dict[str, Any]:
-    return {"id": "op-1", "modifiedAt": at, "modifiedById": "u-2", **fields}
+def change(**fields: Any) -> dict[str, Any]:
+    """What changed; EspoCRM leaves `modifiedAt` out of it."""
+    return {"id": "op-1", "modifiedById": "u-2", **fields}
+
+
+def moved(stage: str) -> dict[str, Any]:
+    return {"id": "op-1", "stage": stage}
+
+
+Life = Sequence[tuple[timedelta, str, Sequence[Any]]]
+
+
+def lived(life: Life) -> tuple[list[str], Projection]:
+    """A deal that was created, then what is told of it at these times after: verdicts of the
+    latter, and the deal."""
+    created = told("Opportunity.create", RECORD | {"stage": "new"})
+    sent = [(NOW + since, told(event, *body, at=NOW + since)) for since, event, body in life]
+    verdicts, deal = proofs.arrived([(NOW, created), *sent])
+    return verdicts[1:], deal
+
+
+def stages(deal: Projection) -> list[str]:
+    return [visit.row.stage_id for visit in deal.visits if visit.known_to is None]
 
 
 @pytest.mark.parametrize("delivery", PROVEN)
@@ -192,14 +225,87 @@ def test_the_url_that_the_connection_names_comes_first() -> None:
         assert event.type == "deal.deleted"
 
 
-def test_ids_tell_two_changes_of_one_second_apart() -> None:
-    first, second = told("Opportunity.update", change(amount=1), change(amount=2)).events
-    (again,) = told("Opportunity.update", change(amount=1)).events
+def test_every_change_counts_whatever_was_told_before() -> None:
+    moves = [(n * HOUR, UPDATE, [moved(stage)]) for n, stage in enumerate(("b", "a", "b"), 1)]
+    verdicts, deal = lived(moves)
+    assert verdicts == ["accepted"] * 3
+    assert stages(deal) == ["new", "b", "a", "b"]
+
+
+def test_a_stage_that_is_put_back_within_minutes_counts() -> None:
+    """Deliveries of one webhook are a run of its job apart, which is a minute at least."""
+    moves = [(n * MINUTE, UPDATE, [moved(stage)]) for n, stage in enumerate(("b", "a", "b"), 1)]
+    verdicts, deal = lived(moves)
+    assert verdicts == ["accepted"] * 3
+    assert stages(deal) == ["new", "b", "a", "b"]
+
+
+def test_a_deal_is_deleted_again_after_it_was_restored() -> None:
+    back = change(deleted=False, amount=7)
+    life = [(HOUR, DELETE, [GONE]), (2 * HOUR, UPDATE, [back]), (3 * HOUR, DELETE, [GONE])]
+    verdicts, _ = lived(life)
+    assert verdicts == ["accepted"] * 3
+
+
+@pytest.mark.parametrize("order", list(permutations(["b", "a", "offer", "b"])))
+def test_the_order_of_a_list_is_the_order_of_its_changes(order: Sequence[str]) -> None:
+    verdicts, deal = lived([(HOUR, UPDATE, [moved(stage) for stage in order])])
+    assert verdicts == ["accepted"] * 4
+    assert deal.state is not None
+    assert deal.state.facts.stage_id == order[-1]
+
+
+def test_fields_of_a_list_count_in_its_order() -> None:
+    amounts = [change(amount=n % 3) for n in range(9)]
+    _, deal = lived([(HOUR, UPDATE, amounts)])
+    assert deal.state is not None
+    assert str(deal.state.facts.amount) == "2"
+
+
+@pytest.mark.parametrize("record", [moved("b"), change(amount=1, stage="b"), change(probability=7)])
+def test_a_delivery_sent_again_at_once_is_taken_once(record: Any) -> None:
+    """Whoever stands between may send a request twice."""
+    body = [record, change(amount=2), record]
+    first, _ = lived([(HOUR, UPDATE, body)])
+    both, _ = lived([(HOUR, UPDATE, body), (HOUR + timedelta(seconds=59), UPDATE, body)])
+    assert both == [*first, *["duplicate"] * len(first)]
+
+
+@pytest.mark.parametrize("after", [MINUTE, 10 * MINUTE, 30 * MINUTE])
+@pytest.mark.parametrize(
+    ("event", "body"),
+    [(UPDATE, [moved("b"), change(amount=2)]), (UPDATE, [change(name="x")]), (DELETE, [GONE])],
+)
+def test_what_is_tried_again_later_says_the_same_once_more(
+    event: str, body: Sequence[Any], after: timedelta
+) -> None:
+    _, once = lived([(HOUR, event, body)])
+    verdicts, twice = lived([(HOUR, event, body), (HOUR + after, event, body)])
+    assert set(verdicts) == {"accepted"}
+    assert once.state is not None
+    assert twice.state is not None
+    assert twice.state.facts == once.state.facts
+    assert (twice.visits, twice.spans) == (once.visits, once.spans)
+
+
+def test_a_creation_sent_again_is_taken_once_whenever_it_comes() -> None:
+    for record in (RECORD, {"id": "op-1", "name": "x"}):
+        first = told("Opportunity.create", record).events
+        assert told("Opportunity.create", record, at=NOW + HOUR).events == first
+
+
+def test_a_change_that_tells_its_time_is_named_by_it_and_its_contents() -> None:
+    dated = change(modifiedAt="2026-03-03 09:00:00", amount=1)
+    first, second = told(UPDATE, dated, dated | {"amount": 2}).events
+    (again,) = told(UPDATE, dated, at=NOW + HOUR).events
     assert first.id != second.id
     assert first == again
+    assert first.time == NOW + timedelta(days=1)
 
 
-@pytest.mark.parametrize("rotten", [7, None, {}, {"id": []}, change(at="x"), change(amount=[])])
+@pytest.mark.parametrize(
+    "rotten", [7, None, {}, {"id": []}, change(modifiedAt="x"), change(amount=[])]
+)
 def test_a_rotten_record_spoils_no_other(rotten: Any) -> None:
     translation = told("Opportunity.update", change(amount=1), rotten, change(stage="x"))
     assert [one.type for one in translation.events] == ["deal.updated", "deal.stage_changed"]
@@ -221,14 +327,18 @@ def test_what_is_no_list_is_unreadable() -> None:
 
 @pytest.mark.parametrize("named", [True, False])
 def test_a_life_in_any_order(named: bool) -> None:
+    """Each as it was received, in whatever order it is worked off."""
     life = [
         ("create", RECORD | {"stage": "new"}),
         ("update", change(amount=5)),
-        ("fieldUpdate.stage", change("2026-03-04 09:00:00", stage="Proposal")),
-        ("delete", change("2026-03-05 09:00:00", deleted=True)),
+        ("fieldUpdate.stage", moved("Proposal")),
+        ("delete", GONE if named else GONE | {"deleted": True}),
     ]
     deal = proofs.same_in_any_order(
-        [told(f"Opportunity.{kind}" if named else None, record) for kind, record in life]
+        [
+            received(f"Opportunity.{kind}" if named else None, record, NOW + day * 24 * HOUR)
+            for day, (kind, record) in enumerate(life)
+        ]
     )
     assert deal.state is not None
     facts = deal.state.facts
@@ -236,8 +346,14 @@ def test_a_life_in_any_order(named: bool) -> None:
     assert facts.created_at == NOW
 
 
+def received(event: str | None, record: Any, at: datetime) -> Translation:
+    """A delivery whose events have their receipt's time, as they have once they are accepted."""
+    events = told(event, record, at=at).events
+    return Translation([replace(one, time=one.time or at) for one in events])
+
+
 @proofs.RUBBISH
 @given(proofs.spoiled([RECORD, CALL, change(stage="x")]) | proofs.JSON)
 def test_rubbish_never_raises(rubbish: Any) -> None:
     for event in ("Opportunity.create", "Opportunity.update", "Call.update", "Account.create", ""):
-        proofs.sound(CONNECTOR, rubbish, MAPPED, query={"event": event})
+        proofs.sound(CONNECTOR, rubbish, MAPPED, query={"event": event}, received_at=NOW)
