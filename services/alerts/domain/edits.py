@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from services.alerts.domain.alert import Alert
-from services.alerts.domain.matching import by_clock, overlapping
+from services.alerts.domain.matching import by_clock
+from services.alerts.domain.overlaps import overlapping
 from services.alerts.domain.verdicts import Violation
 
 

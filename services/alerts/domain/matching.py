@@ -7,16 +7,14 @@ before or between others takes no other stretch's alert.
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 from services.alerts.domain.alert import Alert
+from services.alerts.domain.overlaps import Pair, Rows, Stretches, most_in_common
 from services.alerts.domain.verdicts import Event, Violation
 
-Pair = tuple[Alert, Violation]
-Rows = list[Alert]
-Stretches = list[Violation]
-NEVER = datetime.max.replace(tzinfo=UTC)
+T = TypeVar("T")
 
 
 def matched(rows: Sequence[Alert], violations: Sequence[Violation]) -> dict[str, Violation]:
@@ -40,54 +38,43 @@ def by_clock(
     yield from ((told[event], stretches[event]) for event in told if event in stretches)
 
 
-def overlapping(rows: Rows, stretches: Stretches) -> Iterator[Pair]:
-    """Pairs with an instant in common, in order; the stretches of one clock never overlap."""
-    ends = [stretch.cleared_at or NEVER for stretch in stretches]
+def _of_clock(rows: Rows, stretches: Stretches) -> Iterator[Pair]:
+    """Stretches that began when the alert says, then those that overlap it, then in their order."""
+    found: list[Pair] = []
+    for pairing in (_begun_alike, _overlapping, _between):
+        rows_left = _without(rows, [row for row, _ in found])
+        left = _without(stretches, [stretch for _, stretch in found])
+        found = [*found, *pairing(rows_left, left, found)]
+    yield from found
+
+
+def _begun_alike(rows: Rows, stretches: Stretches, _: Sequence[Pair]) -> Iterator[Pair]:
+    began = {stretch.started_at: stretch for stretch in stretches}
     for row in rows:
-        for i in range(bisect_right(ends, row.started_at), len(stretches)):
-            if row.resolved_at is not None and stretches[i].started_at >= row.resolved_at:
-                break
-            yield row, stretches[i]
-
-
-def _of_clock(rows: Sequence[Alert], stretches: Sequence[Violation]) -> Iterator[Pair]:
-    """Stretches that began when the alert says, then those that overlap it, then in their order.
-    Where several alerts could take a stretch, one that stands comes first."""
-    rows = sorted(rows, key=lambda row: (not row.is_open, row.started_at))
-    left = sorted(stretches, key=lambda stretch: stretch.started_at)
-    for fits in (_began_then, _overlaps, _any):
-        pairs = list(_paired(rows, left, fits))
-        yield from pairs
-        rows = [row for row in rows if all(row is not taken for taken, _ in pairs)]
-        left = [one for one in left if all(one is not taken for _, taken in pairs)]
-
-
-def _paired(
-    rows: Sequence[Alert],
-    stretches: Sequence[Violation],
-    fits: Callable[[Alert, Violation], bool],
-) -> Iterator[Pair]:
-    """Each row with the earliest stretch that fits and that no earlier row has taken."""
-    left = list(stretches)
-    for row in rows:
-        stretch = next((one for one in left if fits(row, one)), None)
-        if stretch is not None:
-            left.remove(stretch)
+        if (stretch := began.pop(row.started_at, None)) is not None:
             yield row, stretch
 
 
-def _began_then(row: Alert, stretch: Violation) -> bool:
-    return row.started_at == stretch.started_at
+def _overlapping(rows: Rows, stretches: Stretches, _: Sequence[Pair]) -> Iterator[Pair]:
+    yield from most_in_common(rows, stretches)
 
 
-def _overlaps(row: Alert, stretch: Violation) -> bool:
-    return overlap((row.started_at, row.resolved_at), (stretch.started_at, stretch.cleared_at))
+def _between(rows: Rows, stretches: Stretches, found: Sequence[Pair]) -> Iterator[Pair]:
+    """One after the other, between the same two pairs; what is over is not revived so."""
+    told, held = sorted(row.started_at for row, _ in found), sorted(s.started_at for _, s in found)
+    places: dict[int, tuple[Rows, Stretches]] = defaultdict(lambda: ([], []))
+    for row in rows:
+        places[bisect_right(told, row.started_at)][0].append(row)
+    for stretch in stretches:
+        places[bisect_right(held, stretch.started_at)][1].append(stretch)
+    for place in places.values():
+        yield from (
+            (row, stretch)
+            for row, stretch in zip(*place, strict=False)
+            if row.is_open or stretch.cleared_at is not None
+        )
 
 
-def _any(_row: Alert, _stretch: Violation) -> bool:
-    return True
-
-
-def overlap(a: tuple[datetime, datetime | None], b: tuple[datetime, datetime | None]) -> bool:
-    """Whether two half-open stretches have an instant in common; `None` is without end."""
-    return (a[1] is None or b[0] < a[1]) and (b[1] is None or a[0] < b[1])
+def _without(all_: Sequence[T], taken: Sequence[T]) -> list[T]:
+    gone = {id(one) for one in taken}
+    return [one for one in all_ if id(one) not in gone]

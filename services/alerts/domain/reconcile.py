@@ -13,7 +13,8 @@ from itertools import count
 from services.alerts.domain import alert as life
 from services.alerts.domain.alert import Alert, Key, Texts, Told
 from services.alerts.domain.edits import adopted, told_before
-from services.alerts.domain.matching import matched, overlap
+from services.alerts.domain.matching import matched
+from services.alerts.domain.overlaps import overlap
 from services.alerts.domain.rule import Rule
 from services.alerts.domain.verdicts import Judgement, Violation
 

@@ -7,9 +7,12 @@ is slow and simple: at each judgement every deal is worked out from all events t
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, NamedTuple
 
 Instant = datetime
+_ENDLESS = timedelta(days=100_000)
+"""What two that stand have in common."""
 _CLASSES = {"signed": "won", "gone": "lost"}
 
 
@@ -256,24 +259,47 @@ def reconcile(rule: Rule, subject: str, life: Life, rows: list[Row], now: Instan
 
 
 def _claimed(rows: Sequence[Row], free: list[Stretch]) -> dict[int, Stretch]:
-    """What each row goes on telling of; takes it out of `free`. The same beginning counts most,
-    then an instant in common, then any stretch of the same start."""
+    """What each row goes on telling of; takes it out of `free`. Of all pairings that keep the order
+    of time, the one that is worth most."""
     claimed: dict[int, Stretch] = {}
-    for closeness in (2, 1, 0):
-        for row in sorted(rows, key=lambda row: row.began):
-            near = [s for s in free if _closeness(row, s) >= closeness]
-            if row.number not in claimed and near:
-                claimed[row.number] = min(near, key=lambda s: s.began)
-                free.remove(claimed[row.number])
+    for start in {row.start_event for row in rows}:
+        told = sorted((r for r in rows if r.start_event == start), key=lambda r: r.began)
+        held = sorted((s for s in free if s.clock.start_event == start), key=lambda s: s.began)
+        claimed |= {row.number: stretch for row, stretch in _best(told, held)}
+    for stretch in claimed.values():
+        free.remove(stretch)
     return claimed
 
 
-def _closeness(row: Row, stretch: Stretch) -> int:
-    if row.start_event != stretch.clock.start_event:
-        return -1
-    if row.began == stretch.began:
-        return 2
-    return int(_overlap((row.began, row.ended), (stretch.began, stretch.ended)))
+Pairs = list[tuple[Row, Stretch]]
+
+
+def _best(rows: Sequence[Row], stretches: Sequence[Stretch]) -> Pairs:
+    @cache
+    def best(i: int, k: int) -> Pairs:
+        if i == len(rows) or k == len(stretches):
+            return []
+        tries = [best(i + 1, k), best(i, k + 1)]
+        if _common(rows[i], stretches[k]) or rows[i].ended is None or stretches[k].ended:
+            tries.insert(0, [(rows[i], stretches[k]), *best(i + 1, k + 1)])
+        return max(tries, key=_worth)
+
+    return best(0, 0)
+
+
+def _worth(pairs: Pairs) -> tuple[int, int, timedelta, int]:
+    """The same beginnings count most, then how many have an instant in common, then how much time,
+    then how many there are. What is over goes on with what stands only if they have time in common.
+    """
+    common = [_common(*pair) for pair in pairs]
+    begun_alike = sum(row.began == stretch.began for row, stretch in pairs)
+    return begun_alike, sum(map(bool, common)), sum(common, timedelta()), len(pairs)
+
+
+def _common(row: Row, stretch: Stretch) -> timedelta:
+    ends = [end for end in (row.ended, stretch.ended) if end is not None]
+    end = min(ends, default=max(row.began, stretch.began) + _ENDLESS)
+    return max(timedelta(), end - max(row.began, stretch.began))
 
 
 def _follow(row: Row, stretch: Stretch, tell: Any) -> None:

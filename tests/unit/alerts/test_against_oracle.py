@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from libs.common.activities import Activity
 from libs.common.contracts.events import ActivityData
 from libs.common.expr.port import ExpressionFailed
-from services.alerts.domain.matching import overlap
+from services.alerts.domain.overlaps import overlap
 from services.alerts.domain.rule import MetBy, Rule
 from services.alerts.domain.timeline import Facts, is_there, timeline
 from services.alerts.domain.verdicts import Violation

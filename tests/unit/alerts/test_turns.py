@@ -73,7 +73,16 @@ def test_the_only_stretch_moves_however_far() -> None:
     on = desk()
     look(on, SMALL, worth(6, 2_000), worth(7, 500))
     (only,) = on.standing
-    assert look(on, SMALL, worth(9, 3_000)) == [("corrected", 9, only.alert_id)]
+    assert look(on, SMALL, worth(9, 3_000), worth(11, 500)) == [("corrected", 9, only.alert_id)]
+
+
+def test_what_is_over_is_not_revived_by_a_stretch_that_it_has_no_instant_in_common_with() -> None:
+    on = desk()
+    look(on, SMALL, worth(6, 2_000), worth(7, 500))
+    assert look(on, SMALL, worth(9, 3_000)) == [
+        ("corrected", 6, "alert-1"), ("fired", 9, "alert-2"),
+    ]  # fmt: skip
+    assert on.alerts["alert-1"].resolution == "retracted"
 
 
 def test_keys_stay_unique_and_are_never_given_anew() -> None:
