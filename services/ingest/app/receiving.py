@@ -1,6 +1,5 @@
 """A CRM's delivery on its way in: proven, translated, accepted, and what was puzzling kept."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,19 +8,16 @@ import structlog
 
 from libs.common import metrics
 from libs.common.clock import Clock
-from libs.common.contracts.cloudevents import IncomingEvent
-from services.ingest.app import counting
+from services.ingest.app import counting, reading
 from services.ingest.app.accept import Acceptor
 from services.ingest.app.ahead import flagged
 from services.ingest.app.connection_counts import ConnectionCounts, Delivered
 from services.ingest.app.connector_faults import ours
 from services.ingest.app.keeping import Keeper
 from services.ingest.app.ports import Sandboxes
+from services.ingest.app.reading import Understood, beside
 from services.ingest.app.recording import Recorder
-from services.ingest.domain import letters
 from services.ingest.domain.connections import Live
-from services.ingest.domain.counters import number_at
-from services.ingest.domain.crm.bodies import read
 from services.ingest.domain.crm.model import (
     Connector,
     Delivery,
@@ -32,14 +28,11 @@ from services.ingest.domain.crm.model import (
     Unreadable,
 )
 from services.ingest.domain.crm.secrets import proof
-from services.ingest.domain.examine import examine_incoming
 from services.ingest.domain.model import Candidate, Decision, Examined, Receipt
 from services.ingest.domain.put_aside import PutAside
 from services.ingest.domain.recording import Taken
 from services.ingest.settings import IngestSettings
 
-_LARGE = 64 * 1024
-"""Bytes of a body."""
 _log = structlog.get_logger(__name__)
 
 
@@ -78,19 +71,14 @@ class Receiver:
         Events come first: a puzzle that cannot be kept now holds up none of its neighbours.
         """
         self._prove(live, delivery, receipt.received_at)
-        try:
-            told, number = await self._told(live, delivery)
-        except Unreadable:
-            self._recorder.offer(Taken(live, delivery, receipt.received_at, None))
-            raise
-        examined = await self._examined(told.events, receipt)
+        understood = await self._understood(live, delivery, receipt)
+        told, examined = understood.told, await self._flagged(understood.examined, receipt)
         decision = await self._acceptor.accept(receipt, examined)
-        kept = letters.of_puzzles(live, delivery, told.puzzles)
-        kept += letters.of_rejected(live, delivery, told.events, examined)
+        kept = understood.letters
         if kept or told.refreshes:
             at, owner = receipt.received_at, (live.tenant_id, live.connection_id)
             await self._keeper.keep(PutAside(*owner, at, kept, told.refreshes))
-        self._count(live, receipt, examined, decision, puzzles=len(told.puzzles), number=number)
+        self._count(live, receipt, examined, decision, understood)
         statuses = [verdict.status for verdict in decision.verdicts]
         self._recorder.offer(Taken(live, delivery, receipt.received_at, told, statuses))
         return _received(decision, told, len(kept))
@@ -103,17 +91,17 @@ class Receiver:
 
     def translate(self, live: Live, delivery: Delivery) -> Translation:
         """Raises `Unreadable` or `ConnectorFailed`."""
-        return ours(live, lambda: self._connectors[live.kind].translate(delivery, live.connection))
+        return reading.translation(self._connectors[live.kind], live, delivery)
 
-    async def _told(self, live: Live, delivery: Delivery) -> tuple[Translation, int | None]:
-        """A large body beside the event loop: thousands of records take seconds."""
-        if len(delivery.body) < _LARGE:
-            return self._read(live, delivery)
-        return await asyncio.to_thread(self._read, live, delivery)
-
-    def _read(self, live: Live, delivery: Delivery) -> tuple[Translation, int | None]:
-        told = self.translate(live, delivery)
-        return told, None if live.counter is None else number_at(read(delivery), live.counter)
+    async def _understood(self, live: Live, delivery: Delivery, receipt: Receipt) -> Understood:
+        connector = self._connectors[live.kind]
+        try:
+            return await beside(
+                live.kind, delivery, lambda: reading.understood(connector, live, delivery, receipt)
+            )
+        except Unreadable:
+            self._recorder.offer(Taken(live, delivery, receipt.received_at, None))
+            raise
 
     def _prove(self, live: Live, delivery: Delivery, now: datetime) -> None:
         try:
@@ -130,10 +118,7 @@ class Receiver:
             "delivery_proven", connection=live.connection_id, kind=live.kind, proven_by=place
         )
 
-    async def _examined(
-        self, events: Sequence[IncomingEvent], receipt: Receipt
-    ) -> Sequence[Examined]:
-        examined = [examine_incoming(event, receipt) for event in events]
+    async def _flagged(self, examined: Sequence[Examined], receipt: Receipt) -> Sequence[Examined]:
         patience = self._settings.lookup_deadline
         return await flagged(examined, receipt.tenant_id, self._sandboxes, patience)
 
@@ -143,10 +128,9 @@ class Receiver:
         receipt: Receipt,
         examined: Sequence[Examined],
         decision: Decision,
-        *,
-        puzzles: int,
-        number: int | None,
+        understood: Understood,
     ) -> None:
+        puzzles = len(understood.told.puzzles)
         counting.judged(live.kind, examined, decision)
         counting.came(decision.fresh, receipt.received_at)
         if puzzles:
@@ -160,7 +144,7 @@ class Receiver:
                 duplicates=by.count("duplicate"),
                 rejected=by.count("rejected") + puzzles,
                 last_event_at=_latest(decision.fresh),
-                number=number,
+                number=understood.number,
             ),
         )
 

@@ -1,5 +1,6 @@
 """`POST /v1/connections/{id}/test`: what a delivery would become. Nothing is accepted or kept."""
 
+import asyncio
 import json
 import re
 from collections.abc import Sequence
@@ -61,8 +62,9 @@ async def test_connection(
     except CannotOpen:
         raise secrets_of_no_use() from None
     tried = live(tenant, connection_id, stored.definition, secrets, mapping)
+    delivery = _delivery(sample, ingest.clock.now())
     try:
-        return _answer(_shown(ingest, tried, _delivery(sample, ingest.clock.now())))
+        return await asyncio.to_thread(lambda: _answer(_shown(ingest, tried, delivery)))
     except ConnectorFailed:
         raise connector_failed() from None
 

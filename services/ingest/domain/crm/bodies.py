@@ -1,6 +1,6 @@
 """From a body to its parts, and from each part to events: one rotten part spoils no other."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from hashlib import sha256
@@ -10,6 +10,7 @@ from libs.common.contracts import catalogue
 from libs.common.contracts.cloudevents import IncomingEvent, canonical, check
 from libs.common.contracts.errors import ContractViolation, Violation, pointer
 from libs.common.contracts.values import json_fault
+from services.ingest.domain.crm.bounds import TooMuch, Weight, counted
 from services.ingest.domain.crm.model import Delivery, Puzzle, Refresh, Translation, Unreadable
 from services.ingest.domain.decoding import decode_foreign
 
@@ -42,22 +43,46 @@ def happened(name: str, given: Any, read: Callable[[Any], datetime | None]) -> d
 Told = IncomingEvent | Refresh
 
 
-def gathered(parts: Iterable[Any], translate: Callable[[Any], Iterable[Told]]) -> Translation:
+def gathered(
+    parts: Iterable[Any], translate: Callable[[Any], Iterable[Told]], whole: Any = None
+) -> Translation:
     """What all parts tell. A part that makes nothing, or an event that would be refused, is a
-    puzzle; what else it says enters. `translate` sees storable JSON and may raise `Puzzling`."""
-    return gathered_by_place(parts, lambda _, part: translate(part))
+    puzzle; what else it says enters. `translate` sees storable JSON and may raise `Puzzling`.
+
+    What is more than one delivery may be is one puzzle: `whole`, which parts that are copied from
+    it must have, and which is the list itself for others.
+    """
+    return gathered_by_place(parts, lambda _, part: translate(part), whole)
 
 
 def gathered_by_place(
-    parts: Iterable[Any], translate: Callable[[int, Any], Iterable[Told]]
+    parts: Iterable[Any], translate: Callable[[int, Any], Iterable[Told]], whole: Any = None
 ) -> Translation:
     """The same where the place of a part, from 0, matters."""
-    told = [_of(part, partial(translate, place)) for place, part in enumerate(parts)]
+    try:
+        told = list(_each(parts, translate, weighed=whole is not None))
+    except TooMuch as much:
+        raw = list(parts) if whole is None else whole
+        return Translation(puzzles=[Puzzle(much.code, much.detail, raw)])
     return Translation(
         events=[event for one in told for event in one.events],
         puzzles=[puzzle for one in told for puzzle in one.puzzles],
         refreshes=[refresh for one in told for refresh in one.refreshes],
     )
+
+
+def _each(
+    parts: Iterable[Any], translate: Callable[[int, Any], Iterable[Told]], *, weighed: bool
+) -> Iterator[Translation]:
+    """Parts of a list weigh what the body does, in which they stand."""
+    weight = Weight()
+    for place, part in enumerate(counted(parts)):
+        if weighed:
+            weight.part(part)
+        told = _of(part, partial(translate, place))
+        if weighed:
+            weight.events(told.events)
+        yield told
 
 
 def or_skipped(told: Iterable[Told], skipped: IncomingEvent) -> Sequence[Told]:

@@ -42,7 +42,7 @@ def translate(delivery: Delivery, connection: Connection) -> Translation:
         return gathered([body], _puzzling(str(error)))
     if mapping.document.rows and json_fault(rest):
         return gathered([body], _puzzling("the body cannot be stored"))
-    return gathered(rows, lambda row: _told(row, rest, delivery, connection, mapping))
+    return gathered(rows, lambda row: _told(row, rest, delivery, connection, mapping), whole=body)
 
 
 def _told(

@@ -32,19 +32,28 @@ def translate(delivery: Delivery, connection: Connection) -> Translation:
     if not isinstance(body, list | dict):
         raise Unreadable("a change event is an object")
     parts = body if isinstance(body, list) else [body]
+    for part in parts:
+        _forget_origin(part)
     each = (one for part in parts for one in _records(part))
-    translation = gathered(each, lambda part: _told(part, connection))
+    translation = gathered(each, lambda part: _told(part, connection), whole=body)
     return replace(translation, refreshes=list(dict.fromkeys(translation.refreshes)))
+
+
+def _forget_origin(part: Any) -> None:
+    """`commitUser` tells who made a change, `changeOrigin` is of no use."""
+    payload, _ = _payload(part)
+    if payload is not None:
+        payload[_HEADER].pop("changeOrigin", None)
 
 
 def _records(part: Any) -> Iterator[Any]:
     """A change of several records as one of each, in the flat form that relays use too; what is no
-    change event as it is. `commitUser` tells who made it, `changeOrigin` is of no use."""
+    change event as it is."""
     payload, event = _payload(part)
     if payload is None:
         yield part
         return
-    header = {name: value for name, value in payload[_HEADER].items() if name != "changeOrigin"}
+    header = payload[_HEADER]
     ids = header.get("recordIds")
     for one in ids if isinstance(ids, list) and ids else [None]:
         yield {**payload, "event": event, _HEADER: {**header, "recordIds": [one]}}

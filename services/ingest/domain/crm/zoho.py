@@ -35,6 +35,7 @@ _ACCOUNT = {
     "Parent_Account": "parent_id",
 }  # fmt: skip
 _SECRET = ("token", "query_params")
+_BY_RECORD = ("affected_values", "affected_fields")
 
 
 def verify(delivery: Delivery, connection: Connection, _now: datetime) -> int:
@@ -59,17 +60,17 @@ def translate(delivery: Delivery, connection: Connection) -> Translation:
     if not isinstance(body, dict):
         raise Unreadable("a notification of Zoho is an object")
     shown = {name: value for name, value in body.items() if name not in _SECRET}
-    return gathered(_parts(shown), lambda part: _told(part, connection))
+    return gathered(_parts(shown), lambda part: _told(part, connection), whole=shown)
 
 
 def _parts(body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """One for each record, with what is told of it."""
+    """One for each record, with what is told of it and nothing of what is told of others."""
     values, fields = _by_record(body.get("affected_values")), _by_id(body.get("affected_fields"))
-    ids = body.get("ids")
+    ids, rest = body.get("ids"), {k: v for k, v in body.items() if k not in _BY_RECORD}
     for one in ids if isinstance(ids, list) and ids else [None]:
         own = ident(one) or ""
         told = {"affected_values": values.get(own), "affected_fields": fields.get(own)}
-        yield {**body, "ids": [one], **{name: [had] for name, had in told.items() if had}}
+        yield {**rest, "ids": [one], **{name: [had] for name, had in told.items() if had}}
 
 
 def _by_record(given: Any) -> dict[str, Any]:

@@ -1,0 +1,91 @@
+"""Deliveries on their way in: what is large is worked on beside the event loop."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, cast, get_args
+
+import pytest
+
+from libs.common.clock import SystemClock
+from services.ingest.app import reading, receiving
+from services.ingest.app.connection_counts import ConnectionCounts
+from services.ingest.app.receiving import Receiver
+from services.ingest.domain import letters
+from services.ingest.domain.connections import Live
+from services.ingest.domain.crm.drafts import Draft
+from services.ingest.domain.crm.model import (
+    Connection,
+    Connector,
+    Delivery,
+    Kind,
+    Puzzle,
+    Translation,
+)
+from services.ingest.domain.decide import decide
+from services.ingest.domain.examine import examine_incoming
+from services.ingest.domain.model import Receipt
+from services.ingest.domain.put_aside import PutAside
+from services.ingest.settings import IngestSettings
+
+NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
+OWN = Live("t", "c", "hubspot", Connection("c", ("s",)))
+
+
+class World:
+    """A receiver whose neighbours believe everything; `threads` did the work, by its name."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.threads: dict[str, int] = {}
+        self.kept: list[PutAside] = []
+        connector = Connector(lambda *_: 0, self._translate, signs_time=True)
+        connectors, own = dict.fromkeys(get_args(Kind), connector), cast(Any, self)
+        self.receiver = Receiver(
+            connectors, own, own, own, ConnectionCounts(), own, SystemClock(), IngestSettings()
+        )
+        self._watch(monkeypatch, reading, "examine_incoming", examine_incoming)
+        self._watch(monkeypatch, letters, "of_puzzles", letters.of_puzzles)
+        self._watch(monkeypatch, letters, "of_rejected", letters.of_rejected)
+
+    def _watch(self, monkeypatch: pytest.MonkeyPatch, at: Any, name: str, real: Any) -> None:
+        def watched(*args: Any) -> Any:
+            self.threads[name] = threading.get_ident()
+            return real(*args)
+
+        monkeypatch.setattr(at, name, watched)
+
+    def _translate(self, _: Delivery, of: Connection) -> Translation:
+        self.threads["translate"] = threading.get_ident()
+        event = Draft(of, "1", NOW).event("deal.deleted", {"deal_id": "D"})
+        return Translation([event], [Puzzle("invalid_event", "no event", 1)])
+
+    async def accept(self, _: Receipt, examined: Sequence[Any]) -> Any:
+        return decide(examined, {})
+
+    async def keep(self, aside: PutAside) -> None:
+        self.kept.append(aside)
+
+    def offer(self, _: Any) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "beside"),
+    [
+        ("hubspot", 4_000, False),
+        ("hubspot", reading.LARGE, True),
+        ("salesforce_cdc", 1_000, False),
+        ("salesforce_cdc", 4_000, True),
+        ("zoho", 4_000, True),
+    ],
+)
+async def test_a_large_body_is_worked_on_beside_the_event_loop(
+    monkeypatch: pytest.MonkeyPatch, kind: Kind, size: int, beside: bool
+) -> None:
+    world, own = World(monkeypatch), replace(OWN, kind=kind)
+    told = await world.receiver.receive(own, Delivery(b"x" * size, {}), Receipt("t", NOW))
+    assert told == receiving.Received(accepted=1, duplicates=0, rejected=1, refreshes=0)
+    assert [len(aside.letters) for aside in world.kept] == [1]
+    assert set(world.threads) == {"translate", "examine_incoming", "of_puzzles", "of_rejected"}
+    here = threading.get_ident()
+    assert {thread != here for thread in world.threads.values()} == {beside}
