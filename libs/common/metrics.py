@@ -94,6 +94,9 @@ SPOOL_BYTES = OwnGauge("headway_spool_bytes", "What the spool's files hold.")
 SPOOL_OLDEST_SECONDS = OwnGauge(
     "headway_spool_oldest_age_seconds", "How long the oldest spooled event has waited."
 )
+SPOOL_REFUSES = OwnGauge(
+    "headway_spool_refuses", "1 while the spool takes nothing, be it for a limit or its disk."
+)
 SPOOL_DRAINED = Counter("headway_spool_drained_total", "Spooled events that the log has taken.")
 SPOOL_DAMAGED = Counter(
     "headway_spool_damaged_total", "Stretches of the spool that no event could be read from."

@@ -55,6 +55,7 @@ from services.ingest.entrypoints import (
     refreshes,
     webhooks,
 )
+from services.ingest.entrypoints.checks import acceptance_check, spool_check
 from services.ingest.entrypoints.import_worker import ImportWorker
 from services.ingest.entrypoints.state import IngestState
 from services.ingest.settings import IngestSettings, QuotaSettings
@@ -123,6 +124,7 @@ class _Wiring:
     def service(self) -> Service:
         state = self._state()
         letters = letter_workers.reader(self._resources, self._worker)
+        log = log_check(self._resources.log, made=True)
         return Service(
             name="ingest",
             state=state,
@@ -132,9 +134,13 @@ class _Wiring:
                 letters,
                 *letter_workers.chores(self._resources, self._worker),
             ),
-            readiness={"spool": self._spool_check, "dead-letters": letters.check},
+            readiness={
+                "acceptance": acceptance_check(self._spools, log),
+                "dead-letters": letters.check,
+            },
             warnings={
-                "log": log_check(self._resources.log, made=True),
+                "log": log,
+                "spool": spool_check(self._spools),
                 "database": database_check(self._api),
             },
             start=self._start,
@@ -192,9 +198,6 @@ class _Wiring:
         metrics.show_webhooks(CONNECTORS, get_args(RefusalCode))
         await self._counting.start()
         await self._recorder.start()
-
-    async def _spool_check(self) -> str | None:
-        return self._spools.own.refuses()
 
     def _own_topic(self) -> OwnTopic:
         topic = TOPICS[CRM_EVENTS]

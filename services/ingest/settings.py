@@ -31,6 +31,8 @@ class IngestSettings:
     """Once events have waited for so long, new ones are refused: something has to be mended."""
     spool_sample: int = 100
     """One key in so many goes through the spool although the log is well; 0 for none."""
+    spool_pause: float = 5.0
+    """How long the sample leaves a spool alone that did not take what it was given."""
     spool_look: float = 30.0
     """How often a process looks for spools that processes which are gone have left."""
     drain_first_pause: float = 0.1

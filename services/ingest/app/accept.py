@@ -11,7 +11,7 @@ from libs.common.clock import Clock
 from libs.common.eventlog.port import EventLog, LogUnavailable, UnknownTopic
 from services.ingest.app.appending import append_all
 from services.ingest.app.grouped import Grouped, Overloaded
-from services.ingest.app.ports import Appended, Index, IndexUnavailable
+from services.ingest.app.ports import Appended, Index, IndexUnavailable, SpoolFull
 from services.ingest.app.quotas import EventQuotas
 from services.ingest.app.spools import Spools
 from services.ingest.app.unappended import Unappended
@@ -67,7 +67,7 @@ class Acceptor:
             if decision.conflicts:
                 async with asyncio.timeout(self._settings.index_deadline):
                     await self._index.keep_conflicts(decision.conflicts, receipt.received_at)
-            appended = await self._append(decision.fresh)
+            appended = await self._append(decision.fresh, until)
         faults.hit("ingest.appended")
         await self._remember(appended, until)
         faults.hit("ingest.indexed")
@@ -100,27 +100,51 @@ class Acceptor:
         known = await self._index.known(list(dict.fromkeys(keys)))
         return [known.get(key) for key in keys]
 
-    async def _append(self, fresh: Sequence[Candidate]) -> Sequence[Appended]:
+    async def _append(self, fresh: Sequence[Candidate], until: float) -> Sequence[Appended]:
         """Into the log, or, where it must not or cannot go there, into the spool."""
         spool = self._spools.own
         direct = [candidate for candidate in fresh if not spool.takes(candidate)]
-        appended = await self._append_directly(direct) if direct else []
+        appended = await self._append_directly(direct, self._settings.append_deadline)
         placed = {entry.candidate.key for entry in appended}
         waiting = [candidate for candidate in fresh if candidate.key not in placed]
-        if waiting:
-            await spool.put(waiting)
-        return [*appended, *map(Appended, waiting)]
+        tried = len(appended) < len(direct)
+        return [*appended, *await self._put(waiting, float("-inf") if tried else until)]
 
-    async def _append_directly(self, direct: Sequence[Candidate]) -> Sequence[Appended]:
+    async def _put(self, waiting: Sequence[Candidate], until: float) -> Sequence[Appended]:
+        """Into the spool; if that fails, before `until` into the log after all, as long as nothing
+        is overtaken there. Raises what the spool raised if neither takes them."""
+        if not waiting:
+            return []
+        spool = self._spools.own
+        try:
+            await spool.put(waiting)
+        except (SpoolFull, Overloaded, TimeoutError) as error:
+            seconds = min(self._settings.append_deadline, until - self._clock.monotonic())
+            if seconds <= 0 or any(map(spool.bars, waiting)):
+                raise
+            _log.warning("spool_did_not_take", events=len(waiting), error=repr(error))
+            if not (appended := await self._append_directly(waiting, seconds)):
+                raise
+            return appended
+        return [Appended(candidate) for candidate in waiting]
+
+    async def _append_directly(
+        self, direct: Sequence[Candidate], seconds: float
+    ) -> Sequence[Appended]:
         """Nothing if the log did not acknowledge in time; it may still have taken them, and what
         comes twice has one effect."""
+        if not direct:
+            return []
+        log = self._spools.own.log
         try:
-            async with asyncio.timeout(self._settings.append_deadline):
-                return await self._appends.submit(direct, direct[0].envelope.tenant_id)
+            async with asyncio.timeout(seconds):
+                appended = await self._appends.submit(direct, direct[0].envelope.tenant_id)
         except (TimeoutError, LogUnavailable, UnknownTopic) as error:
-            self._spools.own.log_down = True
+            log.failed()
             _log.warning("log_did_not_acknowledge", events=len(direct), error=repr(error))
             return []
+        log.answered()
+        return appended
 
     async def _append_records(self, fresh: Sequence[Candidate]) -> Sequence[Appended]:
         metrics.INGEST_WAITING.set(self.waiting)

@@ -51,13 +51,17 @@ class Drainer:
         """
         try:
             await self._next_batch()
-        except (LogError, IndexUnavailable, TimeoutError, OSError) as error:
-            self._spool.log_down |= isinstance(error, LogError | TimeoutError)
+        except (LogError, TimeoutError) as error:
+            self._spool.log.failed()
+            _log.warning("spool_waits", events=len(self._spool), error=repr(error))
+        except (IndexUnavailable, OSError) as error:
+            self._spool.log.forget()  # the log was not asked: others have to
             _log.warning("spool_waits", events=len(self._spool), error=repr(error))
         except Exception:  # noqa: BLE001  # told loudly, and nothing is lost by trying again
+            self._spool.log.forget()
             _log.exception("spool_stuck", events=len(self._spool))
         else:
-            self._spool.log_down = False
+            self._spool.log.answered()
             self._most = min(self._most * _GROWTH, self._settings.max_group)
             self._backoff.reset()
             return

@@ -1,7 +1,8 @@
 """The spool: where accepted events wait, durably, while the log does not take them.
 
 Some go there although the log is well: one key in a hundred, so that the way is never untested, and
-every key with frames that still wait, so that no event of a key overtakes another.
+every key with frames that still wait, so that no event of a key overtakes another. The former do so
+only while the spool is well too.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from itertools import islice
 
 from libs.common.clock import Clock
 from services.ingest.app.grouped import Grouped
+from services.ingest.app.log_state import LogState
 from services.ingest.app.pending import Pending
 from services.ingest.app.ports import Place, SpoolFull, SpoolStore
 from services.ingest.domain.frames import framed, summary
@@ -22,8 +24,8 @@ from services.ingest.settings import IngestSettings
 
 
 class Spool:
-    """Frames of one store. `log_down` says that the log did not answer when last asked: while the
-    drainer goes on asking, nobody else needs to."""
+    """Frames of one store. While its drainer goes on asking a log that is down, nobody else needs
+    to."""
 
     def __init__(self, store: SpoolStore, clock: Clock, settings: IngestSettings) -> None:
         self._store, self._clock, self._settings = store, clock, settings
@@ -31,7 +33,8 @@ class Spool:
         self._pending, self._coming = Pending(), Counter[bytes]()
         self._turn, self._writing = asyncio.Lock(), set[asyncio.Task[None]]()
         self._failure: str | None = None
-        self.log_down = False
+        self._rests_until = float("-inf")
+        self.log = LogState(clock)
         self.filled = asyncio.Event()
         """Set while there is something to drain."""
         self._writes = Grouped(
@@ -75,19 +78,35 @@ class Spool:
         return None
 
     def takes(self, candidate: Candidate) -> bool:
-        """Whether this one must not go to the log directly."""
-        key, sample = candidate.log_key, self._settings.spool_sample
-        behind = key in self._pending or key in self._coming
-        hopeless = self.log_down and len(self) > 0
-        return behind or hopeless or (sample > 0 and zlib.crc32(key) % sample == 0)
+        """Whether this one goes here first."""
+        key = candidate.log_key
+        return self.bars(candidate) or key in self._coming or self._samples(key)
+
+    def bars(self, candidate: Candidate) -> bool:
+        """Whether this one must not go to the log directly, even if it cannot come here: events of
+        its key wait before it, or the log is down as far as the drainer knows."""
+        return candidate.log_key in self._pending or (self.log.down and len(self) > 0)
+
+    def _samples(self, key: bytes) -> bool:
+        """While it refuses it is asked now and then only: each time costs the event a detour."""
+        sample = self._settings.spool_sample
+        if sample <= 0 or zlib.crc32(key) % sample:
+            return False
+        rests = self._failure is not None and self._clock.monotonic() < self._rests_until
+        return not rests and self._limited() is None
 
     async def put(self, candidates: Sequence[Candidate]) -> None:
         """Durable when it returns. Raises `SpoolFull`, `Overloaded` or `TimeoutError`."""
         if reason := self._limited():
             raise SpoolFull(reason)
+        limit = self._settings.spool_deadline
         with self._on_their_way(candidates):
-            async with asyncio.timeout(self._settings.spool_deadline):
-                await self._writes.submit(candidates, candidates[0].envelope.tenant_id)
+            try:
+                async with asyncio.timeout(limit):
+                    await self._writes.submit(candidates, candidates[0].envelope.tenant_id)
+            except TimeoutError:
+                self._failed(f"the spool's disk did not answer within {limit:g} s")
+                raise
 
     async def head(self, most: int) -> list[tuple[Place, bytes]]:
         """The oldest frames that wait, `most` at most."""
@@ -133,10 +152,15 @@ class Spool:
             self._failure = None
             self._tell()
         except SpoolFull as error:
-            self._failure = str(error)
+            self._failed(str(error))
             raise
         finally:
             self._turn.release()
+
+    def _failed(self, reason: str) -> None:
+        """Told until a write succeeds or frames are drained."""
+        self._failure = reason
+        self._rests_until = self._clock.monotonic() + self._settings.spool_pause
 
     def _ended(self, writing: asyncio.Task[None]) -> None:
         self._writing.discard(writing)

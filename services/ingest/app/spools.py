@@ -88,4 +88,5 @@ class Spools:
             metrics.SPOOL_OLDEST_SECONDS.set(max(0.0, age))
             metrics.SPOOL_EVENTS.set(sum(map(len, self._held)))
             metrics.SPOOL_BYTES.set(sum(spool.size for spool in self._held))
+            metrics.SPOOL_REFUSES.set(0 if self.own.refuses() is None else 1)
             await pause(self._stop, self._settings.heartbeat)
