@@ -66,7 +66,8 @@ def translate(delivery: Delivery, connection: Connection) -> Translation:
 def _parts(body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """One for each record, with what is told of it and nothing of what is told of others."""
     values, fields = _by_record(body.get("affected_values")), _by_id(body.get("affected_fields"))
-    ids, rest = body.get("ids"), {k: v for k, v in body.items() if k not in _BY_RECORD}
+    listed = {name for name in _BY_RECORD if isinstance(body.get(name), list)}
+    ids, rest = body.get("ids"), {k: v for k, v in body.items() if k not in listed}
     for one in ids if isinstance(ids, list) and ids else [None]:
         own = ident(one) or ""
         told = {"affected_values": values.get(own), "affected_fields": fields.get(own)}

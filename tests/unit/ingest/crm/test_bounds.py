@@ -89,6 +89,8 @@ def test_a_record_of_which_nothing_is_told_is_not_given_what_is_told_of_others()
     assert len(translation.refreshes) == MOST_PARTS // 2
     contacts = notification(MOST_PARTS, MOST_PARTS // 2, module="Contacts")
     assert weight(translated(zoho.CONNECTOR, contacts, MAPPED)) < MOST_BYTES
+    odd = translated(zoho.CONNECTOR, notification(1, affected_values={"x": 1}, module="x"), MAPPED)
+    assert odd.events[0].data["affected_values"] == {"x": 1}, "a shape that nobody knows is kept"
 
 
 def without_origin(body: Any) -> Any:
