@@ -24,8 +24,8 @@ from services.ingest.settings import IngestSettings, QuotaSettings
 from tests.unit.ingest.spool.frames import START
 
 SETTINGS = IngestSettings(
-    spool_sample=1, spool_look=0.01, drain_first_pause=0.001,
-    drain_longest_pause=0.002,
+    spool_sample=1, spool_look=0.01, drain_first_pause=0.001, drain_longest_pause=0.002,
+    lookup_deadline=30, append_deadline=30, spool_deadline=30, accept_deadline=60,
 )  # fmt: skip
 
 

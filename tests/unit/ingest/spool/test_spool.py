@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ from services.ingest.domain.frames import candidate_of
 from services.ingest.settings import IngestSettings
 from tests.unit.ingest.spool.frames import START, candidate
 
-SETTINGS = IngestSettings(spool_sample=0, spool_deadline=0.1)
+SETTINGS = IngestSettings(spool_sample=0, spool_deadline=30)
+HURRIED = replace(SETTINGS, spool_deadline=0.5)
 
 
 class SlowFiles(SpoolFiles):
@@ -43,7 +45,7 @@ async def test_a_write_that_outlasts_the_deadline_is_not_overtaken_and_counts(
     tmp_path: Path,
 ) -> None:
     store = SlowFiles(tmp_path)
-    spool = Spool(store, FakeClock(START), SETTINGS)
+    spool = Spool(store, FakeClock(START), HURRIED)
     for number in range(3):
         with pytest.raises(TimeoutError):
             await spool.put([candidate(number)])
