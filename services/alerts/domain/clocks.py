@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import accumulate
 
 from services.alerts.domain.rule import Clock, MetBy
-from services.alerts.domain.timeline import Deed, EventRef, Timeline
+from services.alerts.domain.timeline import BEGINNING, Deed, EventRef, Timeline
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +61,22 @@ Started = Iterator[tuple[EventRef, datetime, datetime | None]]
 
 
 def _by_creation(timeline: Timeline) -> Started:
-    yield timeline.created, timeline.created.at, None
+    return _created(timeline, BEGINNING, None)
+
+
+def _created(timeline: Timeline, since: datetime, until: datetime | None) -> Started:
+    """From one instant until another, what was the creation then; never without length."""
+    stops = [*(event.at for event in timeline.creations[1:]), None]
+    for event, stop in zip(timeline.creations, stops, strict=True):
+        begins = max(since, event.at)
+        ends = [at for at in (stop, until) if at is not None]
+        if not ends or begins < min(ends):
+            yield event, begins, min(ends, default=None)
 
 
 def _by_stage(timeline: Timeline) -> Started:
     """Each visit; the creation stands in before the first one and while there is no stage."""
-    left: datetime | None = timeline.created.at
+    left: datetime | None = timeline.creations[0].at
     for visit in timeline.visits:
         if visit.left_at != visit.entered.at:
             yield from _between(timeline, left, visit.entered.at)
@@ -77,11 +87,9 @@ def _by_stage(timeline: Timeline) -> Started:
 
 def _between(timeline: Timeline, left: datetime | None, entered: datetime | None) -> Started:
     """A deal that was won without ever having had a stage has none once it is reopened."""
-    if left is None or (entered is not None and entered <= left):
-        return
-    state = timeline.at(left)
-    if state is not None and state["stage_entered_at"] is None:
-        yield timeline.created, left, entered
+    state = None if left is None else timeline.at(left)
+    if left is not None and state is not None and state["stage_entered_at"] is None:
+        yield from _created(timeline, left, entered)
 
 
 def _by_activity(timeline: Timeline) -> Started:
@@ -89,14 +97,17 @@ def _by_activity(timeline: Timeline) -> Started:
 
     One that a merge brings does so only if it is later than the last one.
     """
-    start, begins, any_ = timeline.created, timeline.created.at, False
-    for deed in timeline.deeds:
-        brought = deed.at > deed.event.at
-        if any_ and (deed.event.at < start.at or (brought and deed.event.at == start.at)):
+    deeds = iter(timeline.deeds)
+    if (last := next(deeds, None)) is None:
+        yield from _created(timeline, BEGINNING, None)
+        return
+    yield from _created(timeline, BEGINNING, last.at)
+    for deed in deeds:
+        if deed.event.at < last.event.at or (deed.brought and deed.event.at == last.event.at):
             continue
-        yield start, begins, deed.at
-        start, begins, any_ = deed.event, deed.at, True
-    yield start, begins, None
+        yield last.event, last.at, deed.at
+        last = deed
+    yield last.event, last.at, None
 
 
 _STARTS = {

@@ -79,13 +79,18 @@ class Deed:
     event: EventRef
     data: ActivityData
 
+    @property
+    def brought(self) -> bool:
+        """Whether a merge brought it."""
+        return self.at > self.event.at
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What is stored of one deal, oldest first; `said` and `merges` also of those merged into it.
 
-    `created_at` comes from the `first` event, and from `declared`, the first `deal.created`, once
-    that has happened.
+    `created_at` comes from the `first` event, and from `declared`, the first `deal.created`, from
+    then on.
     """
 
     deal_id: str
@@ -106,11 +111,12 @@ class Facts:
 class Timeline:
     """Everything up to one instant; `instants` and `states` belong together, oldest first.
 
-    `ahead` is the earliest later instant of which the facts tell: there everything may change.
+    `creations` are the events that were the deal's creation, each until the next one was. `ahead`
+    is the earliest later instant of which the facts tell: there everything may change.
     """
 
     deal_id: str
-    created: EventRef
+    creations: Sequence[EventRef]
     instants: Sequence[datetime]
     states: Sequence[State]
     visits: Sequence[Visit]
@@ -142,12 +148,14 @@ def timeline(facts: Facts, now: datetime) -> Timeline:
     states = [{**span, **replay.at(at)} for at, span in _facts_at(facts.spans, instants)]
     visits = [visit for visit in facts.visits if visit.entered.at <= now]
     deeds = [deed for deed in replay.deeds if deed.at <= now]
-    return Timeline(facts.deal_id, _created(facts, now), instants, states, visits, deeds, ahead)
+    return Timeline(facts.deal_id, _creations(facts, now), instants, states, visits, deeds, ahead)
 
 
-def _created(facts: Facts, now: datetime) -> EventRef:
+def _creations(facts: Facts, now: datetime) -> Sequence[EventRef]:
     declared = facts.declared
-    return facts.first if declared is None or declared.at > now else declared
+    if declared is None or declared.at > now:
+        return (facts.first,)
+    return (facts.first, declared) if facts.first.at < declared.at else (declared,)
 
 
 def _instants(facts: Facts, deeds: Collection[Deed]) -> Iterator[datetime]:

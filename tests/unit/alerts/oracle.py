@@ -25,7 +25,6 @@ class Watch:
     wait: int
     scope: Callable[[State], bool | None]
     met_by: Sequence[tuple[int, int]]
-    created: int
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ def stretches(watch: Watch, hours: Sequence[State | None]) -> list[Stretch]:
 
 def _violated(watch: Watch, state: State, hour: int, before: Start | None) -> Start | None:
     """The start of the clock that is violated in this hour; `before`: in the hour before."""
-    start = _start(watch, state)
+    start = _start(watch.field, state)
     due = hour >= max(start, start + watch.wait)
     gone = state["status"] in ("deleted", "merged")
     met = any(start <= happened and known <= hour for happened, known in watch.met_by)
@@ -68,10 +67,9 @@ def _violated(watch: Watch, state: State, hour: int, before: Start | None) -> St
     return clock if inside or (inside is None and clock == before) else None
 
 
-def _start(watch: Watch, state: State) -> int:
-    """A deal has one creation for all time, whatever was known of it at first."""
-    shown = None if watch.field == "created_at" else state[watch.field]
-    return watch.created if shown is None else int(shown)
+def _start(field: str, state: State) -> int:
+    """The creation as of the hour stands in for a field without a value."""
+    return int(state["created_at"] if state[field] is None else state[field])
 
 
 def _excused(watch: Watch, state: State, hour: int) -> bool:

@@ -31,9 +31,7 @@ def test_verdicts_are_those_of_the_oracle(events: list[FoldEvent], rule: Rule, n
     assert known is not None
     found = judged(rule, known, h(now)).violations
     hours = [plain(state_of(events, at)) for at in range(now + 1)]
-    assert [stretch(v) for v in found] == stretches(
-        watch(rule, known, creation(events, now)), hours
-    )
+    assert [stretch(v) for v in found] == stretches(watch(rule, known), hours)
 
 
 @given(histories, nows)
@@ -93,14 +91,7 @@ def told(found: Sequence[Violation]) -> list[Any]:
     return [(v.run.start, v.started_at, v.cleared_at, v.superseded, v.state) for v in found]
 
 
-def creation(events: list[FoldEvent], now: int) -> int:
-    """The first event is one until there is a `deal.created`."""
-    mine = [e for e in events if e.subject == "d1" and e.occurred_at <= h(now)]
-    made = [e for e in mine if e.type == "deal.created"]
-    return min((hour(e.occurred_at) for e in made or mine), default=0)
-
-
-def watch(rule: Rule, facts: Facts, created: int) -> Watch:
+def watch(rule: Rule, facts: Facts) -> Watch:
     """A rule in the oracle's words."""
     met_by = rule.clock.met_by
     deeds = timeline(facts, h(LAST + 30)).deeds if met_by else ()
@@ -110,7 +101,7 @@ def watch(rule: Rule, facts: Facts, created: int) -> Watch:
         if met_by and meets(met_by, deed.data)
     ]
     wait = (rule.clock.offset + rule.clock.limit) // timedelta(hours=1)
-    return Watch(rule.clock.start, wait, lambda deal: inside(rule, deal), met, created)
+    return Watch(rule.clock.start, wait, lambda deal: inside(rule, deal), met)
 
 
 def inside(rule: Rule, deal: State) -> bool | None:

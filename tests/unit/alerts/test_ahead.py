@@ -5,9 +5,11 @@ from typing import Any, cast
 
 import pytest
 
+from services.alerts.domain.rule import StartField
 from services.funnel.domain.model import FoldEvent
 from tests.unit.alerts.desk import OPEN, Desk, Says, judged, rule
 from tests.unit.alerts.facts import called, created, ev, facts_of, h, moved
+from tests.unit.alerts.test_reconcile_laws import said
 
 UNPLANNED = Says("nothing planned", lambda deal: deal["next_planned_at"] is None)
 
@@ -61,10 +63,27 @@ def test_a_deal_that_begins_ahead_is_watched_once_it_is_there() -> None:
 
 
 def test_a_creation_that_lies_ahead_is_none_yet() -> None:
-    """Until then the first event is the creation; once it comes, that one started no clock."""
-    on = Desk(rule("created_at", 30))
-    assert story(on, called(0), created(60)) == [("fired", 30), ("corrected", 30), ("fired", 90)]
-    assert [alert.started_at for alert in on.standing] == [h(90)]
+    """Until then the first event is the creation; there its clock stops, and another begins."""
+    on, events = Desk(rule("created_at", 30)), (called(0), created(60))
+    assert story(on, *events) == [("fired", 30), ("resolved", 60), ("fired", 90)]
+    assert [alert.resolution for alert in on.standing] == ["cleared", None]
+    late = Desk(rule("created_at", 30))
+    late.look(facts_of(events), h(100))
+    assert said(late.standing) == said(on.standing)
+
+
+@pytest.mark.parametrize("start", ["created_at", "stage_entered_at", "last_activity_at"])
+def test_a_creation_after_the_first_event_begins_a_clock_of_its_own(start: StartField) -> None:
+    """It does not say of the time before what was not known of it then."""
+    events = ev(0, "deal.updated", changes={"amount": "5"}), created(15)
+    for looks in ([12, 31], [31]):
+        on = Desk(rule(start))
+        for now in looks:
+            on.look(facts_of(events), h(now))
+        spans = [(a.key[1], a.started_at, a.resolved_at) for a in on.standing]
+        assert spans == [
+            ("deal.updated@0", h(10), h(15)), ("deal.created@15", h(25), None),
+        ]  # fmt: skip
 
 
 def test_a_plan_that_a_scope_asks_for_passes_by_itself() -> None:

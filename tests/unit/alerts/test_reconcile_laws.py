@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.alerts.domain.alert import Alert, Told
@@ -38,8 +38,6 @@ def said(alerts: Sequence[Alert]) -> list[Any]:
 def test_one_big_step_tells_what_many_small_ones_do(
     facts: Facts, rule: Rule, steps: list[int]
 ) -> None:
-    """But for a creation after the first event: looks before it took that one for the creation."""
-    assume(facts.declared is None or facts.declared.at <= facts.first.at)
     big, small = Desk(rule), Desk(rule)
     for hour in [*steps, END]:
         small.look(facts, h(hour))
