@@ -18,13 +18,14 @@ class Watch:
     """A rule: due `wait` hours after `field`.
 
     `met_by`: what meets its clocks, each with the hour in which it happened and the one from which
-    it is the deal's: a merge brings it later.
+    it is the deal's: a merge brings it later. `created`: the deal's creation as of each hour.
     """
 
     field: str
     wait: int
     scope: Callable[[State], bool | None]
     met_by: Sequence[tuple[int, int]]
+    created: Sequence[int]
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def stretches(watch: Watch, hours: Sequence[State | None]) -> list[Stretch]:
 
 def _violated(watch: Watch, state: State, hour: int, before: Start | None) -> Start | None:
     """The start of the clock that is violated in this hour; `before`: in the hour before."""
-    start = _start(watch.field, state)
+    start = _start(watch, state, hour)
     due = hour >= max(start, start + watch.wait)
     gone = state["status"] in ("deleted", "merged")
     met = any(start <= happened and known <= hour for happened, known in watch.met_by)
@@ -67,9 +68,10 @@ def _violated(watch: Watch, state: State, hour: int, before: Start | None) -> St
     return clock if inside or (inside is None and clock == before) else None
 
 
-def _start(field: str, state: State) -> int:
+def _start(watch: Watch, state: State, hour: int) -> int:
     """The creation as of the hour stands in for a field without a value."""
-    return int(state["created_at"] if state[field] is None else state[field])
+    shown = None if watch.field == "created_at" else state[watch.field]
+    return watch.created[hour] if shown is None else int(shown)
 
 
 def _excused(watch: Watch, state: State, hour: int) -> bool:

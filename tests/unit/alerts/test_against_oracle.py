@@ -31,7 +31,8 @@ def test_verdicts_are_those_of_the_oracle(events: list[FoldEvent], rule: Rule, n
     assert known is not None
     found = judged(rule, known, h(now)).violations
     hours = [plain(state_of(events, at)) for at in range(now + 1)]
-    assert [stretch(v) for v in found] == stretches(watch(rule, known), hours)
+    created = [creation(events, at) for at in range(now + 1)]
+    assert [stretch(v) for v in found] == stretches(watch(rule, known, created), hours)
 
 
 @given(histories, nows)
@@ -91,7 +92,15 @@ def told(found: Sequence[Violation]) -> list[Any]:
     return [(v.run.start, v.started_at, v.cleared_at, v.superseded, v.state) for v in found]
 
 
-def watch(rule: Rule, facts: Facts) -> Watch:
+def creation(events: list[FoldEvent], now: int) -> int:
+    """The first event is one until there is a `deal.created`; what is said of a deal that was
+    merged into this one creates nothing."""
+    mine = [e for e in events if e.subject == "d1" and e.occurred_at <= h(now)]
+    made = [e for e in mine if e.type == "deal.created"]
+    return min((hour(e.occurred_at) for e in made or mine), default=0)
+
+
+def watch(rule: Rule, facts: Facts, created: Sequence[int]) -> Watch:
     """A rule in the oracle's words."""
     met_by = rule.clock.met_by
     deeds = timeline(facts, h(LAST + 30)).deeds if met_by else ()
@@ -101,7 +110,7 @@ def watch(rule: Rule, facts: Facts) -> Watch:
         if met_by and meets(met_by, deed.data)
     ]
     wait = (rule.clock.offset + rule.clock.limit) // timedelta(hours=1)
-    return Watch(rule.clock.start, wait, lambda deal: inside(rule, deal), met)
+    return Watch(rule.clock.start, wait, lambda deal: inside(rule, deal), met, created)
 
 
 def inside(rule: Rule, deal: State) -> bool | None:
