@@ -1,6 +1,6 @@
 """`alerts.rules`: every version of every rule."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,11 @@ _COLUMNS = """tenant_id, rule_id, version, definition, mode, effective_from, cha
     published_at, published_by, COALESCE(judges_since, version) AS judges_since"""
 _LATEST = f"""SELECT DISTINCT ON (rule_id) {_COLUMNS} FROM alerts.rules
     WHERE tenant_id = $1 ORDER BY rule_id, version DESC"""  # noqa: S608
+_JUDGING = f"""SELECT * FROM ({_LATEST}) r WHERE mode = 'live' OR rule_id IN (
+        SELECT a.rule_id FROM alerts.alerts a WHERE a.tenant_id = $1 AND a.subject_kind = 'deal'
+            AND a.subject_id = ANY($2) AND a.state <> 'resolved')
+    ORDER BY rule_id"""  # noqa: S608
+"""Rules that are off or deleted are many, in time, and only their open alerts need them."""
 _ONE = f"""SELECT {_COLUMNS} FROM alerts.rules WHERE tenant_id = $1 AND rule_id = $2
     ORDER BY version DESC LIMIT 1"""  # noqa: S608
 _VERSIONS = f"""SELECT {_COLUMNS} FROM alerts.rules WHERE tenant_id = $1 AND rule_id = $2
@@ -45,9 +50,10 @@ async def hold(conn: Any, tenant_id: str) -> None:
     await conn.execute(_HOLD, tenant_id)
 
 
-async def latest(conn: Any, tenant_id: str) -> Sequence[StoredRule]:
-    """The latest version of each rule, those off or deleted included."""
-    return [_stored(row) for row in await conn.fetch(_LATEST, tenant_id)]
+async def judging(conn: Any, tenant_id: str, subjects: Collection[str]) -> Sequence[StoredRule]:
+    """The latest version of each rule that is live or has an open alert of these subjects."""
+    rows = await conn.fetch(_JUDGING, tenant_id, list(subjects))
+    return [_stored(row) for row in rows]
 
 
 async def one(conn: Any, tenant_id: str, rule_id: str) -> StoredRule | None:

@@ -25,6 +25,8 @@ _ARM = """INSERT INTO alerts.timers AS t
     ON CONFLICT (tenant_id, kind, subject_id, rule_id) DO UPDATE
     SET due_at = EXCLUDED.due_at, judged_to = EXCLUDED.judged_to, brought_to = EXCLUDED.brought_to,
         generation = t.generation + (t.due_at IS DISTINCT FROM EXCLUDED.due_at)::int"""
+_DISARM = """DELETE FROM alerts.timers
+    WHERE tenant_id = $1 AND kind = 'deal' AND subject_id = ANY($2) AND rule_id <> ALL($3)"""
 _ERRORS = """INSERT INTO alerts.rule_errors AS e
         (tenant_id, rule_id, version, errors, last_at, last_subject_id, last_detail)
     SELECT $1, rule_id, version, count(*), now(), max(subject_id), max(detail)
@@ -44,8 +46,8 @@ class PostgresJudging:
 
     tx: AsyncConnection
 
-    async def rules(self, tenant_id: str) -> Sequence[StoredRule]:
-        return await rules.latest(await driver(self.tx), tenant_id)
+    async def rules(self, tenant_id: str, subjects: Collection[str]) -> Sequence[StoredRule]:
+        return await rules.judging(await driver(self.tx), tenant_id, subjects)
 
     async def facts(self, tenant_id: str, subjects: Collection[str]) -> Mapping[str, Facts]:
         return await timelines.facts_of(await driver(self.tx), tenant_id, subjects)
@@ -70,6 +72,12 @@ class PostgresJudging:
                 [(t.subject_id, t.rule_id, t.due_at, t.judged_to, t.brought_to) for t in timers], 5
             )
             await (await driver(self.tx)).execute(_ARM, tenant_id, *columns)
+
+    async def disarm(
+        self, tenant_id: str, subjects: Collection[str], live: Collection[str]
+    ) -> None:
+        conn = await driver(self.tx)
+        await conn.execute(_DISARM, tenant_id, list(subjects), list(live))
 
     async def count_errors(self, tenant_id: str, errors: Sequence[RuleError]) -> None:
         if errors:

@@ -75,7 +75,7 @@ class _Found:
     told: Sequence[_Record]
     kept: Sequence[Alert]
     skipped: int
-    timer: Timer
+    timer: Timer | None
     failed: Sequence[str]
 
 
@@ -95,7 +95,8 @@ class Judge:
     async def _judge(
         self, store: JudgingStore, tenant_id: str, subjects: Sequence[str], moment: Moment
     ) -> Judged:
-        rules = await store.rules(tenant_id)
+        rules = await store.rules(tenant_id, subjects)
+        await store.disarm(tenant_id, subjects, [r.rule_id for r in rules if r.mode == "live"])
         facts = await store.facts(tenant_id, subjects) if rules else {}
         rows = await store.rows(tenant_id, list(facts))
         judged, told = Judged(), list[_Record]()
@@ -131,6 +132,8 @@ class Judge:
         told, life = list[_Record](), cache(lambda: timeline(facts, case.moment.now))
         for stored in rules:
             held = _held(rows, (facts.deal_id, stored.rule_id))
+            if not _concerns(stored, held):
+                continue
             try:
                 found = self._found(stored, life(), held, case)
             except Exception as error:  # noqa: BLE001  # one deal's trouble is nobody else's
@@ -140,8 +143,9 @@ class Judge:
             judged.kept += found.kept
             judged.skipped += found.skipped
             judged.errors += [_refused(stored, facts, why) for why in found.failed]
-            if _rearmed(rows.timers.get((facts.deal_id, stored.rule_id)), found.timer):
-                judged.timers.append(found.timer)
+            timer = found.timer
+            if timer and _rearmed(rows.timers.get((facts.deal_id, stored.rule_id)), timer):
+                judged.timers.append(timer)
         return told
 
     def _found(self, stored: StoredRule, life: Timeline, held: Held, case: Case) -> _Found:
@@ -151,6 +155,11 @@ class Judge:
         outcome, timer = _apply(rule, life, held, case.moment, self._new_id, failed)
         told = [(one, record_rows(case.tenant_id, [one], case.moment)) for one in outcome.told]
         return _Found(told, outcome.kept, outcome.skipped, timer, failed)
+
+
+def _concerns(stored: StoredRule, held: Held) -> bool:
+    """A rule that is off or deleted has only its open alerts to end; nothing calls it again."""
+    return stored.mode == "live" or any(row.is_open for row in held.rows)
 
 
 def _error(stored: StoredRule, facts: Facts, case: Case, error: Exception) -> RuleError:
@@ -169,10 +178,10 @@ def _refused(stored: StoredRule, facts: Facts, why: str) -> RuleError:
 
 def _apply(
     rule: Rule, life: Timeline, held: Held, moment: Moment, new_id: NewId, failed: list[str]
-) -> tuple[Outcome, Timer]:
+) -> tuple[Outcome, Timer | None]:
     """One rule over one timeline; `failed` takes what could not be evaluated in it."""
     if not rule.live:
-        return withdrawn(rule, held), Timer(life.deal_id, rule.rule_id, None, moment.now)
+        return withdrawn(rule, held), None
 
     def describe(violation: Violation) -> Texts:
         return texts(rule, violation, failed.append)

@@ -64,8 +64,8 @@ class Rows:
 class JudgingStore(Protocol):
     """The rows around a judgement; the transaction is bound to the tenant."""
 
-    async def rules(self, tenant_id: str) -> Sequence[StoredRule]:
-        """The latest version of each rule, those off or deleted included."""
+    async def rules(self, tenant_id: str, subjects: Collection[str]) -> Sequence[StoredRule]:
+        """The latest version of each rule that is live or has an open alert of these subjects."""
         ...
 
     async def facts(self, tenant_id: str, subjects: Collection[str]) -> Mapping[str, Facts]: ...
@@ -75,6 +75,12 @@ class JudgingStore(Protocol):
     async def write_alerts(self, tenant_id: str, alerts: Sequence[Alert]) -> None: ...
 
     async def write_timers(self, tenant_id: str, timers: Sequence[Timer]) -> None: ...
+
+    async def disarm(
+        self, tenant_id: str, subjects: Collection[str], live: Collection[str]
+    ) -> None:
+        """Forget the subjects' timers of all rules but those that are live."""
+        ...
 
     async def count_errors(self, tenant_id: str, errors: Sequence[RuleError]) -> None: ...
 

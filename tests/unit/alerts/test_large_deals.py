@@ -61,7 +61,7 @@ class Store:
     of: Facts
     written: list[Any] = field(default_factory=list)
 
-    async def rules(self, _: str) -> Sequence[Any]:
+    async def rules(self, *_: object) -> Sequence[Any]:
         return [_Stored()]
 
     async def facts(self, *_: object) -> Mapping[str, Facts]:
@@ -75,6 +75,8 @@ class Store:
 
     async def write_timers(self, *_: object) -> None: ...
 
+    async def disarm(self, *_: object) -> None: ...
+
     async def count_errors(self, *_: object) -> None: ...
 
     async def settle(self, *_: object) -> None: ...
@@ -86,6 +88,7 @@ class Store:
 class _Stored:
     rule_id: str = "r"
     version: int = 1
+    mode: str = "live"
 
 
 @dataclass
