@@ -1,7 +1,7 @@
 """Alerts and stretches of one clock: the best pairing that keeps their order, found by trying all.
 
 What is better is said here by a sum over the pairs: same beginnings, then pairs with an instant in
-common, then the time in common, then pairs at all.
+common, then the time in common; beside these, as many as there can be.
 """
 
 from collections.abc import Iterator, Sequence
@@ -40,7 +40,10 @@ spans = st.lists(st.integers(0, 24), unique=True, max_size=9).map(_spans)
 def test_no_other_pairing_is_better(rows: list[Span], stretches: list[Span]) -> None:
     found = paired(rows, stretches)
     assert all(worth_of(*pair) is not None for pair in found)
-    assert score(found) == max(map(score, pairings(rows, stretches)))
+    every = list(pairings(rows, stretches))
+    assert score(found) == max(map(score, every))
+    alike = [pairs for pairs in every if overlapping(pairs) == overlapping(found)]
+    assert len(found) == max(map(len, alike))
     assert [stretch for _, stretch in found] == sorted(stretch for _, stretch in found)
 
 
@@ -98,18 +101,23 @@ def pairings(rows: Sequence[Span], stretches: Sequence[Span]) -> Iterator[Pairs]
                 yield [(rows[0], stretch), *more]
 
 
+def overlapping(pairs: Pairs) -> Pairs:
+    return [pair for pair in pairs if (worth_of(*pair) or (0, 0, 0))[1]]
+
+
 def score(pairs: Pairs) -> list[int]:
+    """Same beginnings, pairs that overlap, hours in common."""
     worths = [found for pair in pairs if (found := worth_of(*pair)) is not None]
-    return [sum(column) for column in zip((0, 0, 0, 0), *worths, strict=True)]
+    return [sum(column) for column in zip((0, 0, 0), *worths, strict=True)]
 
 
-def worth_of(row: Span, stretch: Span) -> tuple[int, int, int, int] | None:
+def worth_of(row: Span, stretch: Span) -> tuple[int, int, int] | None:
     """`None`: they must not be paired."""
     ends = [ENDLESS if end is None else end for end in (row[1], stretch[1])]
     common = max(0, min(ends) - max(row[0], stretch[0]))
     if not common and row[1] is not None and stretch[1] is None:
         return None
-    return int(row[0] == stretch[0]), int(common > 0), common, 1
+    return int(row[0] == stretch[0]), int(common > 0), common
 
 
 def _violation(span: Span) -> Violation:
