@@ -15,7 +15,7 @@ from sqlalchemy import text
 from libs.common.clock import FakeClock
 from libs.common.contracts.envelope import from_headers
 from libs.common.db.database import Database
-from libs.common.eventlog.port import NewRecord
+from libs.common.eventlog.port import NewRecord, RecordTooLarge
 from libs.common.expr.cel import Cel
 from libs.common.ids import uuid7
 from services.ingest.adapters import imports as sql
@@ -228,6 +228,27 @@ async def test_an_import_waits_for_the_log_and_loses_nothing(works: Works) -> No
     row = await works.until_ended(import_id, works.worker())
     assert counts(row) == (30, 30, 0, 0, 0)
     assert len(works.log.ids) == 30
+
+
+class NarrowLog(ScriptedLog):
+    """Takes no value of more than 100 bytes, as a topic whose limit was lowered."""
+
+    async def append(self, topic: str, records: Sequence[NewRecord]) -> Sequence[tuple[int, int]]:
+        if any(len(record.value or b"") > 100 for record in records):
+            raise RecordTooLarge("scripted")
+        return await super().append(topic, records)
+
+
+async def test_rows_that_the_log_refuses_for_good_fail_alone(works: Works) -> None:
+    events = [stage_event(str(n), "s" * 100 if n in (3, 17) else "a") for n in range(1, 31)]
+    body, narrow = ndjson(*events), NarrowLog()
+    import_id = await works.add(body)
+    row = await works.until_ended(import_id, works.worker(log=narrow))
+    assert (row["state"], counts(row)) == ("done", (30, 28, 0, 2, 0))
+    assert await works.errors(import_id) == [(3, "refused_by_log"), (17, "refused_by_log")]
+    assert narrow.ids == [str(n) for n in range(1, 31) if n not in (3, 17)]
+    again = await works.until_ended(await works.add(body), works.worker())
+    assert counts(again) == (30, 2, 28, 0, 0), "once the log takes them they enter"
 
 
 async def test_a_stopped_worker_hands_over_at_once(works: Works) -> None:
