@@ -30,9 +30,19 @@ _MARK = f"""INSERT INTO alerts.subjects AS s
     SET pending_at = COALESCE(s.pending_at, EXCLUDED.pending_at),
         brought = s.brought OR EXCLUDED.brought,
         import_id = COALESCE(EXCLUDED.import_id, s.import_id)"""  # noqa: S608
-PENDING = """SELECT tenant_id, subject_id FROM alerts.subjects
-    WHERE pending_at IS NOT NULL AND tenant_id <> ALL($1) AND NOT brought
-    ORDER BY pending_at LIMIT $2 FOR UPDATE SKIP LOCKED"""
+PENDING = """SELECT s.tenant_id, s.subject_id FROM (
+        SELECT p.*, row_number() OVER (PARTITION BY p.tenant_id ORDER BY p.pending_at) AS turn
+        FROM (SELECT DISTINCT tenant_id FROM alerts.rules WHERE tenant_id <> ALL($1)) r
+        CROSS JOIN LATERAL (SELECT p.tenant_id, p.kind, p.subject_id, p.pending_at
+            FROM alerts.subjects p
+            WHERE p.tenant_id = r.tenant_id AND p.pending_at IS NOT NULL AND NOT p.brought
+            ORDER BY p.pending_at LIMIT 2 * $2::bigint) p
+        ORDER BY turn, p.pending_at LIMIT 2 * $2::bigint) d
+    CROSS JOIN LATERAL (SELECT * FROM alerts.subjects s
+        WHERE s.tenant_id = d.tenant_id AND s.kind = d.kind AND s.subject_id = d.subject_id
+            AND s.pending_at IS NOT NULL AND NOT s.brought FOR UPDATE SKIP LOCKED) s
+    LIMIT $2::bigint"""
+"""Tenants take turns. Twice as many are looked at as are taken: others may hold the first ones."""
 NOT_HELD = """NOT EXISTS (SELECT FROM alerts.subjects h WHERE h.tenant_id = t.tenant_id
         AND h.kind = t.kind AND h.subject_id = t.subject_id AND h.brought)"""
 DUE = f"""SELECT s.tenant_id, s.subject_id FROM alerts.subjects s
@@ -77,7 +87,7 @@ async def mark(conn: Any, marks: Collection[Mark]) -> None:
 
 
 async def pending(conn: Any, sandboxes: Collection[str], limit: int) -> Sequence[SubjectKey]:
-    """Claim the subjects of real tenants that have waited longest, imports' apart."""
+    """Claim subjects of real tenants, those that have waited longest, as `due` does."""
     return [(row[0], row[1]) for row in await conn.fetch(PENDING, list(sandboxes), limit)]
 
 

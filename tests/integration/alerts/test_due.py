@@ -1,8 +1,9 @@
-"""Which due timers the scheduler takes: an import's are apart, and nobody hides another's."""
+"""What the scheduler takes, changed or due: an import's is apart, and nobody hides another's."""
 
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import asyncpg
 import pytest
@@ -109,7 +110,40 @@ async def test_what_an_import_holds_is_not_read_to_find_what_waits(
         assert await subjects.pending(conn, [], CHUNK) == [(other, "D-1"), (other, "D-2")]
         await conn.execute("SET LOCAL enable_seqscan = off")
         found = await conn.fetch(f"EXPLAIN {subjects.PENDING}", [], CHUNK)
-    assert "using subjects_waiting on" in "\n".join(row[0] for row in found)
+    plan = "\n".join(row[0] for row in found)
+    assert "subjects_waiting_of_tenant" in plan, plan
+    assert "Seq Scan on subjects" not in plan, plan
+
+
+_CHANGED = """UPDATE alerts.subjects
+    SET pending_at = $2::timestamptz - interval '1 minute' * length(subject_id)
+    WHERE tenant_id = $1"""
+
+
+async def changed(conn: Any, limit: int = CHUNK) -> Sequence[tuple[str, str]]:
+    return await subjects.pending(conn, [], limit)
+
+
+async def test_whose_deals_have_changed_take_turns_too(database: Database) -> None:
+    many = await tenant(database, 3 * CHUNK, timedelta())
+    other = await tenant(database, 3, timedelta())
+    async with database.across_tenants() as tx:
+        conn = await driver(tx)
+        await conn.execute(_CHANGED, many, NOW - timedelta(days=1))
+        await conn.execute(_CHANGED, other, NOW)
+        taken = await changed(conn)
+    assert len(taken) == len(set(taken)) == CHUNK
+    assert [name for name, _ in taken[:6]] == [many, other] * 3
+
+
+async def test_another_process_takes_the_next_ones(database: Database) -> None:
+    name = await tenant(database, 2 * CHUNK, timedelta())
+    async with database.across_tenants() as tx:
+        await (await driver(tx)).execute(_CHANGED, name, NOW)
+    async with database.across_tenants() as one, database.across_tenants() as two:
+        first, second = await changed(await driver(one)), await changed(await driver(two))
+    assert len(first) == len(second) == CHUNK
+    assert not set(first) & set(second)
 
 
 @pytest.mark.parametrize(("ago", "late"), [(14, 0), (16, 1)])
