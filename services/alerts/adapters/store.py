@@ -9,7 +9,8 @@ from libs.common.db import outbox
 from libs.common.db.bulk import transposed
 from libs.common.db.database import driver
 from libs.common.db.outbox import OutboxRow
-from services.alerts.adapters import alert_rows, rules, timelines
+from services.alerts.adapters import alert_rows, importing, rules, timelines
+from services.alerts.adapters.subjects import mark
 from services.alerts.app.compiling import StoredRule
 from services.alerts.app.ports import Rows, RuleError, Timer
 from services.alerts.domain.alert import Alert
@@ -51,6 +52,12 @@ class PostgresJudging:
 
     async def facts(self, tenant_id: str, subjects: Collection[str]) -> Mapping[str, Facts]:
         return await timelines.facts_of(await driver(self.tx), tenant_id, subjects)
+
+    async def hold(self, tenant_id: str, subjects: Collection[str]) -> Collection[str]:
+        conn = await driver(self.tx)
+        marks = await importing.arrived(conn, tenant_id, subjects)
+        await mark(conn, marks)
+        return [held.subject_id for held in marks]
 
     async def rows(self, tenant_id: str, subjects: Collection[str]) -> Rows:
         conn = await driver(self.tx)

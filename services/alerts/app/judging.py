@@ -4,7 +4,7 @@ The caller holds the subjects' rows locked: one judgement at a time sees and wri
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -98,6 +98,8 @@ class Judge:
         rules = await store.rules(tenant_id, subjects)
         await store.disarm(tenant_id, subjects, [r.rule_id for r in rules if r.mode == "live"])
         facts = await store.facts(tenant_id, subjects) if rules else {}
+        left = await _left(store, tenant_id, facts, moment)
+        facts = {subject: of for subject, of in facts.items() if subject not in left}
         rows = await store.rows(tenant_id, list(facts))
         judged, told = Judged(), list[_Record]()
         for subject_id in facts:
@@ -106,7 +108,7 @@ class Judge:
         judged.tell(told)
         faults.hit("alerts.before_write")
         await self._write(store, tenant_id, judged)
-        await store.settle(tenant_id, subjects)
+        await store.settle(tenant_id, [one for one in subjects if one not in left])
         faults.hit("alerts.after_write")
         return judged
 
@@ -155,6 +157,18 @@ class Judge:
         outcome, timer = _apply(rule, life, held, case.moment, self._new_id, failed)
         told = [(one, record_rows(case.tenant_id, [one], case.moment)) for one in outcome.told]
         return _Found(told, outcome.kept, outcome.skipped, timer, failed)
+
+
+async def _left(
+    store: JudgingStore, tenant_id: str, facts: Mapping[str, Facts], moment: Moment
+) -> Collection[str]:
+    """What waits for an import's end although its records are still on their way to us.
+
+    Asked after the facts were read: what they tell of an import is known to the answer, too.
+    """
+    if moment.brought or moment.sandbox or not facts:
+        return ()
+    return set(await store.hold(tenant_id, list(facts)))
 
 
 def _concerns(stored: StoredRule, held: Held) -> bool:

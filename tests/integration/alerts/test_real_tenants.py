@@ -11,7 +11,10 @@ import pytest
 
 from libs.common import metrics
 from libs.common.contracts.topics import ALERT_STATE
+from services.alerts.adapters.work import PostgresWork
+from services.alerts.app.work import digest_of
 from tests.integration.alerts.rig import PATIENCE, Said, Site, Sites, stalled
+from tests.integration.alerts.test_rules_in_flight import gated
 
 pytestmark = pytest.mark.postgres
 
@@ -210,6 +213,42 @@ async def test_each_import_has_its_digest(real: Site) -> None:
 
 def _known_now(deal: str) -> Said:
     return made(deal, timedelta(days=40), origin="backfill", known=datetime.now(UTC))
+
+
+@pytest.mark.parametrize("known", [None, datetime(2026, 1, 1, tzinfo=UTC)])
+async def test_an_import_is_held_though_its_records_are_still_on_their_way(
+    real: Site, monkeypatch: pytest.MonkeyPatch, known: datetime | None
+) -> None:
+    """A deal that waits already is looked at before its imported record reaches us."""
+    await real.rule("stall", stalled(30, scope="deal.stage_id == 'offer'"))
+    await real.say(made("D", timedelta(days=60)))
+    await _judged(real)
+    id_, records = await started(real), gated(monkeypatch, PostgresWork, "mark")
+    await real.say(left("D", timedelta(days=40), origin="backfill", known=known))
+    await asyncio.wait_for(records.reached.wait(), PATIENCE)
+    async with asyncio.timeout(PATIENCE):
+        while await real.hand.fetchval(
+            "SELECT count(*) FROM funnel.events WHERE tenant_id = $1", real.tenant
+        ) < 2:  # fmt: skip
+            await asyncio.sleep(0.05)
+    await real.hand.execute(
+        "UPDATE alerts.subjects SET pending_at = now() WHERE tenant_id = $1", real.tenant
+    )
+    await _held(real, 1)
+    assert await real.alerts() == []
+    records.open()
+    await ended(real, id_)
+    (alert,) = await until(real, 1)
+    assert alert["late"]
+    assert alert["digest_id"] == digest_of(real.tenant, id_)
+
+
+async def _judged(site: Site) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not await site.hand.fetchval(
+            "SELECT count(*) FROM alerts.timers WHERE tenant_id = $1", site.tenant
+        ):
+            await asyncio.sleep(0.05)
 
 
 async def test_states_are_kept_by_alert(real: Site) -> None:

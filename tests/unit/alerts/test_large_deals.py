@@ -67,6 +67,9 @@ class Store:
     async def facts(self, *_: object) -> Mapping[str, Facts]:
         return {"d1": self.of}
 
+    async def hold(self, *_: object) -> Sequence[str]:
+        return ()
+
     async def rows(self, *_: object) -> Rows:
         return Rows({}, {}, {})
 

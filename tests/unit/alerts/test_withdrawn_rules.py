@@ -30,6 +30,9 @@ class Store:
     deals: Mapping[str, Facts]
     alerts: list[Alert] = field(default_factory=list)
     timers: list[Timer] = field(default_factory=list)
+    held: Sequence[str] = ()
+    asked_to_hold: int = 0
+    settled: list[str] = field(default_factory=list)
     disarmed: list[tuple[Collection[str], Collection[str]]] = field(default_factory=list)
 
     async def rules(self, *_: object) -> Sequence[StoredRule]:
@@ -37,6 +40,10 @@ class Store:
 
     async def facts(self, *_: object) -> Mapping[str, Facts]:
         return self.deals
+
+    async def hold(self, *_: object) -> Sequence[str]:
+        self.asked_to_hold += 1
+        return self.held
 
     async def rows(self, *_: object) -> Rows:
         latest = {alert.alert_id: alert for alert in self.alerts}.values()
@@ -54,7 +61,8 @@ class Store:
 
     async def count_errors(self, *_: object) -> None: ...
 
-    async def settle(self, *_: object) -> None: ...
+    async def settle(self, _: str, subjects: Collection[str]) -> None:
+        self.settled += subjects
 
     async def publish(self, rows: Sequence[OutboxRow]) -> None: ...
 
@@ -76,10 +84,10 @@ def deals(*names: str) -> dict[str, Facts]:
     return {name: replace(bare, deal_id=name) for name in names}
 
 
-async def judged(store: Store, hour: float) -> Compiled:
+async def judged(store: Store, hour: float, **more: Any) -> Compiled:
     compiled, at = Compiled(), h(hour)
     judge = Judge(cast(Compiler, compiled), (f"a-{n}" for n in range(99)).__next__)
-    await judge.judge(cast(JudgingStore, store), "t", list(store.deals), Moment(at, at, at))
+    await judge.judge(cast(JudgingStore, store), "t", list(store.deals), Moment(at, at, at, **more))
     return compiled
 
 
