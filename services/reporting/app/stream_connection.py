@@ -82,7 +82,7 @@ class Stream:
             self._over = "the credential is no longer good"
             return
         try:
-            ended = await self._means.imports(self._tenant_id)
+            ended = await self._means.imports(self._tenant_id, self._position.places)
         except Exception as error:
             if not is_transient(error):
                 raise

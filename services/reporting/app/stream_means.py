@@ -1,7 +1,7 @@
 """What all streams of a process share."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 
 from libs.common.clock import Clock
@@ -9,8 +9,9 @@ from libs.common.eventlog.port import EventLog
 from services.reporting.app.stream_positions import Positions
 
 REPLAYS = 4
-ImportsEnded = Callable[[str], Awaitable[int]]
-"""How many imports of a tenant have ended so that no record of them is still to come."""
+ImportsEnded = Callable[[str, Collection[str]], Awaitable[int]]
+"""How many imports of a tenant have ended so that, as to the named topics, nothing of them is still
+to come; one that counts for several topics counts as often."""
 
 
 @dataclass(frozen=True, slots=True)

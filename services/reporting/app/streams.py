@@ -45,9 +45,8 @@ class Streams:
         """
         since = self._given(asked)
         with self.limits.admitted(asked.tenant_id):
-            ended = await self.means.imports(
-                asked.tenant_id
-            )  # before the tails: told twice at worst
+            names = [topic.name for topic in asked.topics]  # before the tails: told twice at worst
+            ended = await self.means.imports(asked.tenant_id, names)
             inbox = Inbox()
             try:
                 places = {t.name: await self._tail(t).join(asked.tenant_id, inbox)
