@@ -7,7 +7,7 @@ the catalogue's own check then says what is wrong with it, and the event becomes
 
 import re
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Any
 
 from libs.common.contracts.events import ATTRIBUTE
@@ -16,6 +16,9 @@ from services.ingest.domain.crm.times import MS, epoch
 
 _DAYS = ("expected_close_date", "renewal_date")
 _PLACES = ("stage_id", "pipeline_id")
+_MICRO = Decimal("0.000001")
+_EVEN = Context(prec=500, rounding=ROUND_HALF_EVEN)
+_LONG = re.compile(r"-?\d{1,40}\.\d{7,40}", re.ASCII)
 _EXPONENT = re.compile(r"-?\d{1,20}(\.\d{1,20})?[Ee][+-]?\d{1,2}", re.ASCII)
 
 
@@ -61,12 +64,21 @@ def spelled(name: str, value: Any, connection: Connection) -> Any:
 
 def amount(value: Any) -> Any:
     """Money as a decimal text; a binary float as the shortest decimal that names it, which is what
-    the sender wrote."""
+    the sender wrote. What has more than six decimal places, as quotients and sums of binary floats
+    have, is rounded half to even: no currency has them, and the deal is more than its amount."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return value
     if isinstance(value, str):
-        return f"{Decimal(value):f}" if _EXPONENT.fullmatch(value) else value
-    return f"{Decimal(repr(value)):f}"
+        number = _EXPONENT.fullmatch(value) or _LONG.fullmatch(value)
+        return _rounded(Decimal(value)) if number else value
+    return _rounded(Decimal(repr(value)))
+
+
+def _rounded(money: Decimal) -> str:
+    exponent = money.as_tuple().exponent
+    if not isinstance(exponent, int) or exponent >= -6:
+        return f"{money:f}"
+    return f"{money.quantize(_MICRO, context=_EVEN):f}".rstrip("0").rstrip(".")
 
 
 def day(value: Any) -> Any:

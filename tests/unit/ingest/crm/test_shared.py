@@ -149,3 +149,24 @@ def test_a_whole_record_creates_without_what_is_empty() -> None:
     made = Draft(MAPPED, None, None).created("d", {"amount": None, "attributes.seats": 3})
     assert (made.id, made.time) == (None, None)
     assert made.data == {"deal_id": "d", "attributes": {"seats": 3}}
+
+
+@pytest.mark.parametrize(
+    ("given", "money"),
+    [
+        (33.333333333333336, "33.333333"),
+        (1234.5600000000002, "1234.56"),
+        ("333.3333333333", "333.333333"),
+        ("0.0000005", "0"),
+        ("0.0000015", "0.000002"),
+        (1e-7, "0"),
+        ("1.5e-7", "0"),
+        (3.0000001e3, "3000.0001"),
+        (100, "100"),
+        ("12.50", "12.50"),
+        ("-333.3333333333", "-333.333333"),
+        ("9" * 30 + "." + "5" * 8, "9" * 30 + ".555556"),
+    ],
+)
+def test_money_has_at_most_six_decimal_places(given: Any, money: str) -> None:
+    assert fields.amount(given) == money
