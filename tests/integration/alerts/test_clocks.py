@@ -37,7 +37,10 @@ async def test_a_creation_that_is_posted_ahead_counts_once_it_has_happened(sandb
     assert datetime.fromisoformat(alert["started_at"]) == day(30)
     await sandbox.clock(70)
     (alert,) = await sandbox.alerts()
-    assert alert["resolution"] == "retracted"
+    assert (alert["resolution"], datetime.fromisoformat(alert["resolved_at"])) == (
+        "cleared",
+        day(60),
+    )
 
 
 async def test_a_planned_activity_excuses_until_its_time(sandbox: Site) -> None:
