@@ -73,6 +73,24 @@ def test_the_spool_s_disk_is_full_while_the_broker_is_away(outages: Outages) -> 
     assert all(wait is not None and int(wait) > 0 for _, wait in outage.traffic.refused)
 
 
+@pytest.mark.timeout(600)
+def test_the_spool_s_disk_is_full_while_the_broker_is_well(outages: Outages) -> None:
+    """The sample of keys that takes the spool's way always goes to the log instead."""
+
+    def refuses(told: int) -> bool:
+        return outage.ingest.metric("headway_spool_refuses") == told
+
+    with tmpfs(outages.folder / "spool", "3m") as disk, outages.begun(padding=4_000) as outage:
+        filler = fill(disk, left=0)
+        until("the spool takes nothing", lambda: refuses(1), 90)
+        assert "no more" in _readiness(outage.ingest, 200)
+        outage.goes_on(10)
+        filler.unlink()
+        until("the spool is tried again", lambda: refuses(0), 60)
+        outage.ends()
+    assert outage.traffic.refused == []
+
+
 def _readiness(process: Process, status: int) -> str:
     def answered() -> httpx.Response | None:
         answer = httpx.get(f"{process.url}/readyz", trust_env=False, timeout=20)
