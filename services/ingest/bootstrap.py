@@ -165,7 +165,7 @@ class _Wiring:
             files=files,
             imports=self._import_worker(files),
             expressions=self._expressions,
-            redriver=Redriver(self._resources.log, self._unappended, clock),
+            redriver=Redriver(self._resources.log, self._unappended, CONNECTORS, clock),
             database=self._api,
             worker_database=self._worker,
             clock=clock,

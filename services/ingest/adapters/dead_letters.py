@@ -12,17 +12,20 @@ from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common.clock import Clock
+from libs.common.expr.port import Expressions
 from libs.common.ids import uuid7
 from libs.common.web.auth import OPERATOR_TENANT
 from services.ingest.adapters import acceptance
+from services.ingest.adapters.connections_now import translating
 from services.ingest.app.redriving import Redriven
+from services.ingest.domain.connections import Live
 from services.ingest.domain.model import EventKey
 from services.ingest.domain.redriving import StoredLetter
 
 _SHOWN = """dead_letter_id AS id, state, code, detail, source, event_id, deal_id, topic, partition,
     "offset", reader_group, service_version, tries, received_at AS first_seen_at,
     coalesce(last_seen_at, received_at) AS last_seen_at, octet_length(body) AS bytes,
-    'ce_type' = ANY (header_names) AS names_event"""
+    header_names && ARRAY['ce_type', 'connection-kind'] AS names_event"""
 _FITS = """(CAST(:codes AS text[]) IS NULL OR code = ANY (CAST(:codes AS text[])))
         AND (CAST(:states AS text[]) IS NULL OR state = ANY (CAST(:states AS text[])))
         AND (CAST(:deal_id AS text) IS NULL OR deal_id = :deal_id)
@@ -64,7 +67,8 @@ _OF_KIND = text("""
     ORDER BY received_at, dead_letter_id LIMIT :limit FOR UPDATE
 """)
 _LOAD = text("""
-    SELECT dead_letter_id, state, code, topic, event_id, header_names, header_values, body
+    SELECT dead_letter_id, state, code, topic, event_id, header_names, header_values, body,
+        source, received_at
     FROM ingest.dead_letters
     WHERE tenant_id = :tenant_id AND dead_letter_id = ANY (CAST(:ids AS uuid[]))
     ORDER BY array_position(CAST(:ids AS uuid[]), dead_letter_id)
@@ -105,8 +109,16 @@ class LetterFilter:
 class SqlLetters:
     """`Letters` in one transaction; `owner` is a tenant or the operator, `actor` who asks."""
 
-    def __init__(self, tx: AsyncConnection, owner: str, actor: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        tx: AsyncConnection,
+        owner: str,
+        actor: str,
+        clock: Clock,
+        expressions: Expressions | None = None,
+    ) -> None:
         self._tx, self._owner, self._actor, self._clock = tx, owner, actor, clock
+        self._expressions = expressions
 
     @property
     def tenant_id(self) -> str | None:
@@ -152,6 +164,9 @@ class SqlLetters:
     async def known(self, keys: Sequence[EventKey]) -> Mapping[EventKey, bytes]:
         return await acceptance.known(self._tx, keys)
 
+    async def connection(self, connection_id: str) -> Live | None:
+        return await translating(self._tx, self._owner, connection_id, self._expressions)
+
     async def entered(self, redriven: Sequence[Redriven], at: datetime) -> None:
         await acceptance.write(self._tx, [one.entry for one in redriven])
         for one in redriven:
@@ -194,4 +209,6 @@ def _stored(row: RowMapping) -> StoredLetter:
         event_id=row["event_id"],
         headers=tuple(zip(row["header_names"], map(bytes, row["header_values"]), strict=True)),
         body=None if row["body"] is None else bytes(row["body"]),
+        source=row["source"],
+        received_at=row["received_at"],
     )

@@ -15,11 +15,15 @@ from libs.common.contracts.topics import CRM_EVENTS
 from libs.common.eventlog.port import EventLog, NewRecord, RecordTooLarge
 from services.ingest.app.appending import record_of
 from services.ingest.app.ports import Appended
+from services.ingest.app.retranslating import anew
 from services.ingest.app.unappended import Unappended
+from services.ingest.domain.connections import Live
+from services.ingest.domain.crm.model import Connector, Kind
 from services.ingest.domain.model import Candidate, EventKey
 from services.ingest.domain.redriving import (
     LETTER_HEADER,
     MendedBy,
+    Part,
     Refusal,
     StoredLetter,
     again,
@@ -29,11 +33,13 @@ from services.ingest.domain.redriving import (
 AT_ONCE = 50
 """Letters in memory at a time: each may be as large as an event."""
 Status = Literal["redriven", "would_redrive", "refused"]
+Verdict = Sequence[Candidate] | Refusal
+"""The events of a letter: one, or what a part of a CRM's delivery makes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Redriven:
-    """A letter whose event is in the log again."""
+    """An event of a letter, in the log again."""
 
     letter_id: UUID
     entry: Appended
@@ -67,14 +73,25 @@ class Letters(Protocol):
 
     async def known(self, keys: Sequence[EventKey]) -> Mapping[EventKey, bytes]: ...
 
+    async def connection(self, connection_id: str) -> Live | None:
+        """The tenant's connection as it is now, without secrets; `None` if it is deleted."""
+        ...
+
     async def entered(self, redriven: Sequence[Redriven], at: datetime) -> None:
         """Mark these letters, with the places of their events."""
         ...
 
 
 class Redriver:
-    def __init__(self, log: EventLog, unappended: Unappended, clock: Clock) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        unappended: Unappended,
+        connectors: Mapping[Kind, Connector],
+        clock: Clock,
+    ) -> None:
         self._log, self._unappended, self._clock = log, unappended, clock
+        self._connectors = connectors
 
     async def redrive(
         self, letters: Letters, ids: Sequence[UUID], *, dry_run: bool
@@ -91,17 +108,32 @@ class Redriver:
         self, letters: Letters, ids: Sequence[UUID], now: datetime, dry_run: bool
     ) -> list[Outcome]:
         loaded = await letters.load(ids)
-        judged = await _judged(letters, loaded, now)
+        judged = await self._judged(letters, loaded, now)
         pairs = list(zip(loaded, judged, strict=True))
         if dry_run:
             return [_outcome(letter, verdict, "would_redrive") for letter, verdict in pairs]
-        fit = [(letter.letter_id, v) for letter, v in pairs if isinstance(v, Candidate)]
-        entered, refused = await self._enter(fit)
-        await letters.entered(entered, now)
+        entered, refused = await self._enter(_flat(pairs))
+        await letters.entered([one for one in entered if one.letter_id not in refused], now)
         return [
             _outcome(letter, refused.get(letter.letter_id, verdict), "redriven")
             for letter, verdict in pairs
         ]
+
+    async def _judged(
+        self, letters: Letters, loaded: Sequence[StoredLetter], now: datetime
+    ) -> list[Verdict]:
+        judged = [await self._verdict(letters, letter, now) for letter in loaded]
+        fit = [c for verdict in judged if not isinstance(verdict, Refusal) for c in verdict]
+        there = await letters.tenants({candidate.key.tenant_id for candidate in fit})
+        hashes = dict(await letters.known([c.key for c in fit if c.key.tenant_id in there]))
+        return [_allowed(verdict, there, hashes) for verdict in judged]
+
+    async def _verdict(self, letters: Letters, letter: StoredLetter, now: datetime) -> Verdict:
+        told = again(letter, letters.tenant_id, now)
+        if isinstance(told, Part):
+            live = await letters.connection(told.connection_id)
+            return await anew(self._connectors, told, live, now)
+        return [told] if isinstance(told, Candidate) else told
 
     async def _enter(
         self, fit: Sequence[tuple[UUID, Candidate]]
@@ -124,30 +156,30 @@ def _record(letter_id: UUID, candidate: Candidate) -> NewRecord:
     return replace(record, headers=(*record.headers, (LETTER_HEADER, str(letter_id).encode())))
 
 
-async def _judged(
-    letters: Letters, loaded: Sequence[StoredLetter], now: datetime
-) -> list[Candidate | Refusal]:
-    judged = [again(letter, letters.tenant_id, now) for letter in loaded]
-    fit = [verdict for verdict in judged if isinstance(verdict, Candidate)]
-    there = await letters.tenants({candidate.key.tenant_id for candidate in fit})
-    hashes = dict(await letters.known([c.key for c in fit if c.key.tenant_id in there]))
-    return [_allowed(verdict, there, hashes) for verdict in judged]
+def _flat(pairs: Sequence[tuple[StoredLetter, Verdict]]) -> list[tuple[UUID, Candidate]]:
+    return [
+        (letter.letter_id, event)
+        for letter, verdict in pairs
+        if not isinstance(verdict, Refusal)
+        for event in verdict
+    ]
 
 
-def _allowed(
-    verdict: Candidate | Refusal, tenants: Collection[str], hashes: dict[EventKey, bytes]
-) -> Candidate | Refusal:
-    """First wins here as well, against what was accepted and among the letters themselves."""
+def _allowed(verdict: Verdict, tenants: Collection[str], hashes: dict[EventKey, bytes]) -> Verdict:
+    """First wins here as well, against what was accepted and among the letters themselves. Of
+    several events those enter that are new; all that are known already, if none is."""
     if isinstance(verdict, Refusal):
         return verdict
-    if verdict.key.tenant_id not in tenants:
+    if any(event.key.tenant_id not in tenants for event in verdict):
         return Refusal("unknown_tenant", "no such tenant", "redrive")
-    first = hashes.setdefault(verdict.key, verdict.body_hash)
-    return verdict if first == verdict.body_hash else collision()
+    new = [event for event in verdict if event.key not in hashes]
+    known = [event for event in verdict if hashes.get(event.key) == event.body_hash]
+    hashes.update((event.key, event.body_hash) for event in new)
+    return new or known or collision()
 
 
-def _outcome(letter: StoredLetter, verdict: Candidate | Refusal, status: Status) -> Outcome:
+def _outcome(letter: StoredLetter, verdict: Verdict, status: Status) -> Outcome:
     if isinstance(verdict, Refusal):
         why = (verdict.code, verdict.detail, verdict.mended_by)
         return Outcome(letter.letter_id, letter.event_id, "refused", *why)
-    return Outcome(letter.letter_id, verdict.key.event_id, status)
+    return Outcome(letter.letter_id, verdict[0].key.event_id, status)

@@ -15,6 +15,9 @@ from services.ingest.domain.model import CONFLICT, Candidate, Receipt, Rejection
 
 LETTER_HEADER = "headway-dead-letter"
 """Names the letter on the record that re-enters: dead once more, it is the same letter."""
+KIND_HEADER = "connection-kind"
+"""Of which kind the connection was that put a part of a delivery aside."""
+_CONNECTIONS = "/connections/"
 OPEN: Literal["open"] = "open"
 LetterState = Literal["open", "redriven", "dismissed"]
 MendedBy = Literal["redrive", "re-evaluation", "sender", "nothing"]
@@ -46,6 +49,21 @@ class StoredLetter:
     event_id: str | None
     headers: Sequence[tuple[str, bytes]]
     body: bytes | None
+    source: str | None = None
+    received_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a connection put aside of a delivery that came at `received_at`, to be translated anew.
+    `body` is the part as JSON, or what could not be written as such."""
+
+    tenant_id: str
+    connection_id: str
+    kind: str
+    headers: Sequence[tuple[str, bytes]]
+    body: bytes
+    received_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +76,8 @@ class Refusal:
 
 
 def mended_by(topic: str | None, code: str, *, names_event: bool) -> MendedBy:
-    """What mends letters of this kind."""
+    """What mends letters of this kind; `names_event` where headers name the event, or the kind of
+    connection by which it is translated anew."""
     if code == CONFLICT:
         return "sender"
     if topic not in (None, CRM_EVENTS):
@@ -66,14 +85,16 @@ def mended_by(topic: str | None, code: str, *, names_event: bool) -> MendedBy:
     return "redrive" if names_event else "sender"
 
 
-def again(letter: StoredLetter, tenant_id: str | None, now: datetime) -> Candidate | Refusal:
-    """The event as it would enter; `tenant_id` is whose letter it is, `None` for the operator's,
-    whose events say themselves whose they are."""
+def again(letter: StoredLetter, tenant_id: str | None, now: datetime) -> Candidate | Part | Refusal:
+    """The event as it would enter, or what has to be translated first. `tenant_id` is whose letter
+    it is, `None` for the operator's, whose events say themselves whose they are."""
     if letter.state != OPEN:
         return Refusal(letter.state, f"this letter was {letter.state} already", "nothing")
     if letter.code == CONFLICT:
         return collision()
     headers = dict(letter.headers)
+    if part := _part(letter, headers, tenant_id):
+        return part
     mends = mended_by(letter.topic, letter.code, names_event="ce_type" in headers)
     if mends != "redrive":
         return Refusal("not_redrivable", HOW[mends], mends)
@@ -85,6 +106,17 @@ def again(letter: StoredLetter, tenant_id: str | None, now: datetime) -> Candida
 
 def collision() -> Refusal:
     return Refusal(CONFLICT, _COLLIDES, "sender")
+
+
+def _part(letter: StoredLetter, headers: Mapping[str, bytes], tenant_id: str | None) -> Part | None:
+    """`None` for what no connection put aside, and where it holds the event itself."""
+    kind, source, at = headers.get(KIND_HEADER), letter.source or "", letter.received_at
+    aside = letter.topic is None and "ce_type" not in headers and source.startswith(_CONNECTIONS)
+    if kind is None or not aside or tenant_id is None or at is None:
+        return None
+    connection_id = source.removeprefix(_CONNECTIONS)
+    told = (letter.headers, letter.body or b"", at)
+    return Part(tenant_id, connection_id, kind.decode(errors="replace"), *told)
 
 
 def _examined(

@@ -89,7 +89,7 @@ async def _alone(
         else ingest.database.for_tenant(owner)
     )
     async with opened as tx:
-        letters = SqlLetters(tx, owner, actor, ingest.clock)
+        letters = SqlLetters(tx, owner, actor, ingest.clock, ingest.expressions)
         if not await letters.alone():
             detail = "dead letters are being redriven or dismissed at the moment; send it again"
             raise TooMany(detail, code="redrive_running", retry_after=1)

@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from libs.common.contracts.envelope import Envelope, from_headers
-from libs.common.contracts.topics import ALERT_EVENTS, CRM_EVENTS, DEALS
+from libs.common.contracts.topics import ALERT_EVENTS, DEALS
 from libs.common.eventlog.port import LogUnavailable, Record, RecordTooLarge
 from tests.integration.ingest.burying import FAILED_AT, Graveyard, graveyard
 from tests.integration.ingest.fakes import stage_event
@@ -335,29 +335,3 @@ async def test_what_was_done_is_in_the_audit_trail(dead: Graveyard) -> None:
         "asked": {"deal_id": "D-e1", "dry_run": False},
         "redriven": [letter["id"]],
     }
-
-
-async def test_an_event_that_the_door_refused_enters_once_it_is_valid(dead: Graveyard) -> None:
-    """As deliveries of CRMs leave it: attributes in headers, no recorded time."""
-    connection = await asyncpg.connect(dead.url)
-    headers = {"connection-kind": b"twenty", "ce_type": b"deal.created", "ce_source": b"/crm/t",
-               "ce_id": b"w1", "ce_time": b"2026-03-01T09:00:00+00:00"}  # fmt: skip
-    bodies = {"good": b'{"deal_id": "D-1"}', "bad": b'{"deal_id": "D-1", "nonsense": 1}',
-              "part": b'{"id": 7}'}  # fmt: skip
-    for n, (name, body) in enumerate(bodies.items()):
-        given = {"connection-kind": b"twenty"} if name == "part" else headers
-        await connection.execute(
-            """INSERT INTO ingest.dead_letters (tenant_id, dead_letter_id, source, event_id, code,
-                detail, header_names, header_values, body, received_at)
-            VALUES ($1, $2, '/crm/t', 'w1', $3, 'd', $4, $5, $6, $7)""",
-            dead.tenant, uuid.uuid4(), name, list(given), list(given.values()), body,
-            FAILED_AT + timedelta(hours=n),
-        )  # fmt: skip
-    await connection.close()
-    told = {code: (await dead.redrive(code=code))["results"][0] for code in bodies}
-    assert (told["good"]["status"], told["bad"]["code"]) == ("redriven", "unknown_field")
-    assert (told["part"]["code"], told["part"]["mended_by"]) == ("not_redrivable", "sender")
-    (record,) = dead.records(CRM_EVENTS)
-    entered = envelope_of(record)
-    assert (entered.id, entered.source, entered.tenant_id) == ("w1", "/crm/t", dead.tenant)
-    assert entered.recorded_at > FAILED_AT

@@ -1,0 +1,158 @@
+"""Redriving what connections put aside: translated anew by the connection of today."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from libs.common.contracts.envelope import Envelope, from_headers
+from tests.integration.ingest.burying import Graveyard, graveyard
+from tests.integration.ingest.conftest import Api
+from tests.integration.ingest.connecting import (
+    HUBSPOT_URL,
+    body_of,
+    deliver,
+    hubspot_signed,
+    put,
+    signed,
+)
+from tests.integration.ingest.fakes import stage_event
+
+pytestmark = pytest.mark.postgres
+SECRET = "a-client-secret-of-hubspot"
+
+
+@pytest.fixture
+async def dead(
+    database_url: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> AsyncIterator[Graveyard]:
+    tenant = "t" + format(abs(hash(request.node.name)), "x")
+    async with graveyard(database_url, tmp_path, tenant) as here:
+        yield here
+
+
+def api_of(dead: Graveyard) -> Api:
+    """A graveyard has all of an `Api` that deliveries need."""
+    return cast(Api, dead)
+
+
+async def hubspot(dead: Graveyard) -> str:
+    own = f"hub-{dead.tenant}"
+    await put(api_of(dead), own, kind="hubspot", secrets=[SECRET], public_url=HUBSPOT_URL)
+    return own
+
+
+async def amounts(dead: Graveyard, own: str, *given: str) -> dict[str, Any]:
+    """A delivery with a change of each deal's amount."""
+    parts = [
+        {"eventId": n, "subscriptionType": "deal.propertyChange", "objectId": 10 + n,
+         "propertyName": "amount", "propertyValue": amount, "occurredAt": 1772355600000 + n}
+        for n, amount in enumerate(given)
+    ]  # fmt: skip
+    body = json.dumps(parts).encode()
+    answer = await deliver(api_of(dead), own, body, hubspot_signed(body, SECRET))
+    assert answer.status_code == 202, answer.text
+    return dict(answer.json())
+
+
+async def mend(dead: Graveyard, own: str, **changes: Any) -> None:
+    path = f"/v1/connections/{own}"
+    held = await dead.client.get(path)
+    told = {"kind": "hubspot", "public_url": HUBSPOT_URL} | changes
+    headers = {"If-Match": held.headers["etag"]}
+    answer = await dead.client.put(path, json=told, headers=headers)
+    assert answer.status_code == 200, answer.text
+
+
+def entered(dead: Graveyard) -> list[Envelope]:
+    return [from_headers(record.headers, record.value) for record in dead.records()]
+
+
+async def test_it_enters_once_the_connection_is_mended(dead: Graveyard) -> None:
+    own = await hubspot(dead)
+    told = await amounts(dead, own, "-50", "7")
+    assert (told["accepted"], told["rejected"]) == (1, 1)
+    (letter,) = await dead.listed()
+    assert (letter["mended_by"], letter["deal_id"]) == ("redrive", None)
+    (still,) = (await dead.redrive(ids=[letter["id"]]))["results"]
+    assert (still["status"], still["code"]) == ("refused", "invalid_field")
+    await mend(dead, own, field_map={"amount": "attributes.change"})
+    tried = await dead.redrive(code="invalid_field", dry_run=True)
+    assert [one["status"] for one in tried["results"]] == ["would_redrive"]
+    assert len(entered(dead)) == 1
+    (done,) = (await dead.redrive(code="invalid_field"))["results"]
+    assert done["status"] == "redriven"
+    event = entered(dead)[-1]
+    assert (event.source, event.id) == (f"/connections/{own}", done["event_id"])
+    assert json.loads(event.data)["changes"] == {"attributes.change": "-50"}
+    assert (await dead.client.get(f"/v1/events/{event.id}")).json()["state"] == "published"
+    shown = await dead.whole(letter["id"])
+    assert (shown["state"], shown["history"][0]["action"]) == ("redriven", "redriven")
+
+
+async def test_delivered_again_it_is_a_duplicate(dead: Graveyard) -> None:
+    own = await hubspot(dead)
+    await amounts(dead, own, "-50")
+    await mend(dead, own, field_map={"amount": "attributes.change"})
+    assert (await dead.redrive(code="invalid_field"))["redriven"] == 1
+    told = await amounts(dead, own, "-50")
+    assert (told["accepted"], told["duplicates"]) == (0, 1)
+    again = (await dead.redrive(code="invalid_field"))["results"]
+    assert again == []
+
+
+async def test_of_a_connection_that_is_gone_it_stays(dead: Graveyard) -> None:
+    own = await hubspot(dead)
+    await amounts(dead, own, "-50")
+    path = f"/v1/connections/{own}"
+    held = await dead.client.get(path)
+    gone = await dead.client.delete(path, headers={"If-Match": held.headers["etag"]})
+    assert gone.status_code == 204, gone.text
+    (told,) = (await dead.redrive(code="invalid_field"))["results"]
+    assert (told["status"], told["code"]) == ("refused", "connection_deleted")
+    assert [one["state"] for one in await dead.listed()] == ["open"]
+
+
+async def test_it_enters_beside_letters_of_readers(dead: Graveyard) -> None:
+    own = await hubspot(dead)
+    await amounts(dead, own, "-50")
+    (record,) = await dead.accepted(stage_event("e1"))
+    await dead.bury(record)
+    await dead.read()
+    await mend(dead, own, field_map={"amount": "attributes.change"})
+    ids = [letter["id"] for letter in await dead.listed()]
+    told = await dead.redrive(ids=ids)
+    assert (told["redriven"], told["refused"]) == (2, 0)
+
+
+async def test_what_the_catalogue_refuses_of_a_sender_says_so_again(dead: Graveyard) -> None:
+    own = f"std-{dead.tenant}"
+    await put(api_of(dead), own)
+    body = body_of(nonsense=1)
+    await deliver(api_of(dead), own, body, signed(body))
+    (told,) = (await dead.redrive(code="unknown_field"))["results"]
+    assert (told["status"], told["code"]) == ("refused", "unknown_field")
+    assert entered(dead) == []
+
+
+async def test_long_fractions_enter_at_once(dead: Graveyard) -> None:
+    own = await hubspot(dead)
+    told = await amounts(dead, own, "333.3333333333")
+    assert (told["accepted"], told["rejected"]) == (1, 0)
+    assert json.loads(entered(dead)[0].data)["changes"] == {"amount": "333.333333"}
+
+
+async def test_an_event_that_only_the_door_refuses_is_asked_about_again(dead: Graveyard) -> None:
+    """Its letter holds the event itself, with what it is in headers."""
+    own = f"std-{dead.tenant}"
+    await put(api_of(dead), own)
+    body = json.dumps({"type": "vendor.thing", "data": {"text": "x" * 300_000}}).encode()
+    answer = await deliver(api_of(dead), own, body, signed(body))
+    assert answer.json()["rejected"] == 1, answer.text
+    (letter,) = await dead.listed()
+    assert letter["event_id"] == "msg1"
+    (told,) = (await dead.redrive(ids=[letter["id"]]))["results"]
+    assert (told["status"], told["code"]) == ("refused", letter["code"])
+    assert entered(dead) == []
