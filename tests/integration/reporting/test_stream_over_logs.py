@@ -27,7 +27,7 @@ async def always() -> bool:
     return True
 
 
-async def no_imports(_: str) -> int:
+async def no_imports(*_: object) -> int:
     return 0
 
 
