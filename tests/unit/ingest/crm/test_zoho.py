@@ -2,12 +2,21 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from hypothesis import given
 
-from services.ingest.domain.crm.model import Connection, Delivery, Refresh, Unreadable
+from libs.common.contracts.cloudevents import IncomingEvent
+from services.ingest.domain.crm.model import (
+    Connection,
+    Delivery,
+    Refresh,
+    Translation,
+    Unreadable,
+)
 from services.ingest.domain.crm.zoho import CONNECTOR
 from services.ingest.domain.decide import decide
 from services.ingest.domain.examine import examine_incoming
@@ -199,6 +208,48 @@ def entered(*told: Any) -> list[tuple[str, str | None]]:
 def test_two_edits_of_one_server_time_both_enter(others: list[Any]) -> None:
     assert entered(*others) == [("accepted", None)] * 2
     assert entered(*others, *others[::-1])[2:] == [("duplicate", None)] * 2
+
+
+TWICE = [
+    ({"Amount": "5"}, {"Amount": "6"}),
+    ({"Stage": "Proposal"}, {"Stage": "new"}),
+    ({"Stage": "new", "Amount": "7"}, {"Stage": "Proposal", "Amount": "5"}),
+]
+
+
+@pytest.mark.parametrize("edits", TWICE)
+def test_of_two_edits_of_one_field_and_server_time_one_stands_for_good(edits: Any) -> None:
+    """Zoho tells no order of them: ids decide, so arrival and repetition do not."""
+    told = [translated(CONNECTOR, valued("update", one), MAPPED) for one in edits]
+    at = [NOW + timedelta(seconds=number) for number in range(6)]
+    ways = [
+        told,
+        told[::-1],
+        [*told, *told],
+        [*told, told[0]],
+        [told[1], *told],
+        [told[1]] * 2 + told,
+    ]
+    deals = [proofs.arrived(list(zip(at, way, strict=False)))[1] for way in ways]
+    stand = {(deal.state.facts.stage_id, deal.state.facts.amount) for deal in deals if deal.state}
+    last = [max(events, key=lambda one: one.id or "") for events in _by_type(told)]
+    assert len(stand) == 1
+    assert [len(deal.visits) for deal in deals] == [len(deals[0].visits)] * len(ways)
+    assert _said(last) == stand.pop()
+
+
+def _by_type(told: list[Translation]) -> list[list[IncomingEvent]]:
+    events = [event for one in told for event in one.events]
+    return [[one for one in events if one.type == kind] for kind in {one.type for one in events}]
+
+
+def _said(events: list[IncomingEvent]) -> tuple[str | None, Decimal | None]:
+    """The stage and the amount that these events say."""
+    stage, amount = None, None
+    for event in events:
+        stage = event.data.get("stage_id", stage)
+        amount = event.data.get("changes", {}).get("amount", amount)
+    return stage, None if amount is None else Decimal(amount)
 
 
 def test_names_of_what_changed_tell_skipped_edits_apart() -> None:
