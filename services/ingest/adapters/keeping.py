@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import text
 
@@ -45,11 +46,16 @@ class SqlKeeper:
                 await tx.execute(_REFRESH, _refreshes(aside))
 
 
-def _letter(letter: Letter, at: datetime) -> Mapping[str, Any]:
+def letter_id(letter: Letter) -> UUID:
+    """The same for every attempt to deliver what is put aside."""
     named = (letter.tenant_id, letter.source, letter.event_id or "", letter.digest)
+    return uuid5(letter.code, *named)
+
+
+def _letter(letter: Letter, at: datetime) -> Mapping[str, Any]:
     return {
         "tenant_id": letter.tenant_id,
-        "dead_letter_id": uuid5(letter.code, *named),
+        "dead_letter_id": letter_id(letter),
         "source": letter.source,
         "event_id": letter.event_id,
         "code": letter.code,

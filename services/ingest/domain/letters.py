@@ -3,12 +3,13 @@
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
 from libs.common.contracts.cloudevents import IncomingEvent
 from services.ingest.domain.connections import Live
+from services.ingest.domain.crm.attempts import steady
 from services.ingest.domain.crm.model import Delivery, Puzzle
 from services.ingest.domain.model import Examined, Rejection
 
@@ -28,7 +29,8 @@ _HIDDEN = "***"
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A dead letter to be kept; `digest` makes its id follow from its content."""
+    """A dead letter to be kept. `named` is what its id follows from, where that is not its body: a
+    hash of what every attempt to deliver it tells."""
 
     tenant_id: str
     source: str
@@ -37,18 +39,17 @@ class Letter:
     detail: str
     headers: Sequence[tuple[str, bytes]]
     body: bytes
+    named: str | None = None
 
     @property
     def digest(self) -> str:
-        return sha256(self.body).hexdigest()
+        """What its id follows from."""
+        return self.named or sha256(self.body).hexdigest()
 
 
 def of_puzzles(live: Live, delivery: Delivery, puzzles: Iterable[Puzzle]) -> list[Letter]:
     told = headers(live, delivery)
-    return [
-        _letter(live, None, (puzzle.code, puzzle.detail), told, written(puzzle.raw, delivery))
-        for puzzle in puzzles
-    ]
+    return [_of_puzzle(live, delivery, puzzle, told) for puzzle in puzzles]
 
 
 def of_rejected(
@@ -67,6 +68,15 @@ def of_rejected(
         for event, rejection in zip(events, examined, strict=True)
         if isinstance(rejection, Rejection)
     ]
+
+
+def _of_puzzle(
+    live: Live, delivery: Delivery, puzzle: Puzzle, told: Sequence[tuple[str, bytes]]
+) -> Letter:
+    why = (puzzle.code, puzzle.detail)
+    letter = _letter(live, None, why, told, written(puzzle.raw, delivery))
+    named = without(written(steady(live.kind, puzzle.raw), delivery), live.connection.secrets)
+    return replace(letter, named=sha256(named).hexdigest())
 
 
 def _letter(

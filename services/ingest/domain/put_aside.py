@@ -11,6 +11,9 @@ from services.ingest.domain.letters import Letter
 
 _BYTES = "latin-1"
 """Each byte is one character, so that JSON can carry what is no text."""
+_LATER = ("named",)
+"""What letters of an earlier release do not have. It stands beside them: what is in them, that
+release has to know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +29,20 @@ class PutAside:
 
 def packed(aside: PutAside) -> bytes:
     """The payload of a frame."""
-    return json.dumps(asdict(aside), default=_plain, separators=(",", ":")).encode()
+    told = asdict(aside)
+    told["later"] = [{name: letter.pop(name) for name in _LATER} for letter in told["letters"]]
+    return json.dumps(told, default=_plain, separators=(",", ":")).encode()
 
 
 def unpacked(payload: bytes) -> PutAside:
     """What `packed` was given; raises `ValueError`, `KeyError` or `TypeError` on what is none."""
     told = json.loads(payload)
+    later = told.get("later") or [{}] * len(told["letters"])
     return PutAside(
         told["tenant_id"],
         told["connection_id"],
         datetime.fromisoformat(told["at"]),
-        [_letter(letter) for letter in told["letters"]],
+        [_letter(one | more) for one, more in zip(told["letters"], later, strict=True)],
         [Refresh(**refresh) for refresh in told["refreshes"]],
     )
 

@@ -1,6 +1,7 @@
 """Dead letters and refreshes while the database is away: durably put by, kept once it is back."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -128,6 +129,14 @@ async def test_a_full_disk_promises_nothing(tmp_path: Path) -> None:
 
 @given(body=st.binary(), header=st.binary(), text=st.text())
 def test_every_byte_comes_back(body: bytes, header: bytes, text: str) -> None:
-    letter = Letter("acme", text, text, "amount", text, [(text, header)], body)
+    letter = Letter("acme", text, text, "amount", text, [(text, header)], body, named=text)
     told = PutAside("acme", text, AT, [letter], [Refresh(text, text, "gap")])
     assert unpacked(packed(told)) == told
+
+
+def test_frames_of_the_release_before_are_read_and_read_ours() -> None:
+    told = json.loads(packed(aside("a")))
+    known = {"tenant_id", "source", "event_id", "code", "detail", "headers", "body"}
+    assert set(told["letters"][0]) == known, "that release takes no other field"
+    del told["later"]
+    assert unpacked(json.dumps(told).encode()) == aside("a")

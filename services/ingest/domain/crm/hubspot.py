@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 from services.ingest.domain.crm import hubspot_deals
+from services.ingest.domain.crm.attempts import of_hubspot
 from services.ingest.domain.crm.bodies import (
     Puzzling,
     Told,
@@ -24,7 +25,6 @@ from services.ingest.domain.crm.model import (
     Translation,
     Unreadable,
 )
-from services.ingest.domain.crm.records import without
 from services.ingest.domain.crm.times import MS, epoch
 
 _OBJECTS = {"0-1": "contact", "0-2": "company", "0-3": "deal", "0-5": "ticket"}
@@ -38,8 +38,6 @@ _NAMING = (
     "associationType", "associationRemoved",
 )  # fmt: skip
 """What tells occurrences apart."""
-_COUNTING = ("eventId", "attemptNumber")
-"""What tells attempts apart: the former is documented as not unique, the latter counts them."""
 
 
 def translate(delivery: Delivery, connection: Connection) -> Translation:
@@ -62,8 +60,7 @@ def _told(part: Any, connection: Connection) -> Iterable[Told]:
         told = hubspot_deals.told(action, part, draft)
     elif entity == "company":
         told = _company(action, part, draft)
-    kept = without(part, *_COUNTING)
-    return or_skipped(told, draft.skipped(f"hubspot.{entity}.{action}", kept))
+    return or_skipped(told, draft.skipped(f"hubspot.{entity}.{action}", of_hubspot(part)))
 
 
 def _named(named: str, part: Mapping[str, Any]) -> tuple[str, str]:

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from services.ingest.domain.crm import pipedrive_deals, pipedrive_others
+from services.ingest.domain.crm.attempts import of_pipedrive
 from services.ingest.domain.crm.bodies import (
     Puzzling,
     Told,
@@ -26,7 +27,6 @@ from services.ingest.domain.crm.model import (
     Unreadable,
 )
 from services.ingest.domain.crm.pipedrive_notice import Notice, flat
-from services.ingest.domain.crm.records import without
 from services.ingest.domain.crm.signing import basic_auth
 from services.ingest.domain.crm.times import SECOND, epoch, iso
 
@@ -54,8 +54,7 @@ def _told(body: Mapping[str, Any], connection: Connection) -> Iterable[Told]:
     notice = _second(body, meta, connection) if "data" in body else _first(body, meta, connection)
     told = _KNOWN[notice.entity](notice) if notice.entity in _KNOWN else ()
     named = f"pipedrive.{notice.entity}.{notice.action}"
-    kept = without(body, "retry") | {"meta": without(meta, "attempt")}
-    return or_skipped(told, notice.draft.skipped(named, kept))
+    return or_skipped(told, notice.draft.skipped(named, of_pipedrive(body)))
 
 
 def _second(body: Mapping[str, Any], meta: Mapping[str, Any], connection: Connection) -> Notice:
