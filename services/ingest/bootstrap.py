@@ -37,8 +37,9 @@ from services.ingest.app.spool import Spool
 from services.ingest.app.spools import Spools
 from services.ingest.app.status import StatusReader
 from services.ingest.app.unappended import Unappended
+from services.ingest.domain.crm.bounds import Bounds
 from services.ingest.domain.crm.model import RefusalCode
-from services.ingest.domain.crm.registry import CONNECTORS
+from services.ingest.domain.crm.registry import connectors
 from services.ingest.entrypoints import (
     api_keys,
     connection_samples,
@@ -58,7 +59,7 @@ from services.ingest.entrypoints import (
 from services.ingest.entrypoints.checks import acceptance_check, spool_check
 from services.ingest.entrypoints.import_worker import ImportWorker
 from services.ingest.entrypoints.state import IngestState
-from services.ingest.settings import IngestSettings, QuotaSettings
+from services.ingest.settings import DeliverySettings, IngestSettings, QuotaSettings
 
 _STOP_SECONDS = 5.0
 _ROUTERS = (
@@ -72,17 +73,26 @@ def build(
     resources: Resources,
     settings: IngestSettings | None = None,
     quotas: QuotaSettings | None = None,
+    deliveries: DeliverySettings | None = None,
 ) -> Service:
-    """Ingest over opened resources; `settings` is for tests."""
+    """Ingest over opened resources; `settings` is for tests. What is taken of a delivery is told by
+    `quotas`, or by `deliveries` where tenants have none."""
     allowed = quotas or QuotaSettings.model_construct()
-    return _Wiring(resources, settings or IngestSettings(), allowed).service()
+    taken = deliveries or allowed
+    bounds = Bounds(taken.delivery_parts, taken.delivery_bytes)
+    return _Wiring(resources, settings or IngestSettings(), allowed, bounds).service()
 
 
 class _Wiring:
     def __init__(
-        self, resources: Resources, settings: IngestSettings, quotas: QuotaSettings
+        self,
+        resources: Resources,
+        settings: IngestSettings,
+        quotas: QuotaSettings,
+        bounds: Bounds,
     ) -> None:
         self._resources, self._settings, self._quotas = resources, settings, quotas
+        self._connectors = connectors(bounds)
         self._events = EventQuotas(quotas, resources.clock)
         url = resources.database_url
         self._api = Database(url, "headway_ingest_api", statement_timeout=3)
@@ -165,7 +175,7 @@ class _Wiring:
             files=files,
             imports=self._import_worker(files),
             expressions=self._expressions,
-            redriver=Redriver(self._resources.log, self._unappended, CONNECTORS, clock),
+            redriver=Redriver(self._resources.log, self._unappended, self._connectors, clock),
             database=self._api,
             worker_database=self._worker,
             clock=clock,
@@ -178,7 +188,7 @@ class _Wiring:
     def _receiver(self) -> Receiver:
         clock = self._resources.clock
         return Receiver(
-            CONNECTORS, self._acceptor, self._keeper, self._sandboxes, self._counts,
+            self._connectors, self._acceptor, self._keeper, self._sandboxes, self._counts,
             self._recorder, clock, self._settings,
         )  # fmt: skip
 
@@ -195,7 +205,7 @@ class _Wiring:
         await self._spools.open()
         await self._keeper.open()
         await self._heartbeat.start()
-        metrics.show_webhooks(CONNECTORS, get_args(RefusalCode))
+        metrics.show_webhooks(self._connectors, get_args(RefusalCode))
         await self._counting.start()
         await self._recorder.start()
 

@@ -63,10 +63,18 @@ class IngestSettings:
     export_page: int = 1_000
 
 
-class QuotaSettings(ServiceSettings):
-    """What only ingest reads (`HEADWAY_INGEST_*`)."""
+class DeliverySettings(ServiceSettings):
+    """How much may be made of one delivery of a CRM, in every shape of Headway."""
 
     model_config = SettingsConfigDict(env_prefix="HEADWAY_INGEST_", frozen=True, extra="forbid")
+    delivery_parts: int = Field(default=1_000, ge=1, le=100_000)
+    delivery_bytes: int = Field(default=4 * MIB, ge=1, le=256 * MIB)
+    """Of its parts, and of the data of its events, as JSON."""
+
+
+class QuotaSettings(DeliverySettings):
+    """What only ingest reads (`HEADWAY_INGEST_*`)."""
+
     quota_events: int = Field(default=0, ge=0)
     """Events that a tenant may bring one process in a minute; 0 for any number."""
     quotas: Annotated[Mapping[str, NonNegativeInt], NoDecode] = {}

@@ -22,12 +22,13 @@ from services.funnel.settings import FunnelSettings
 from services.ingest import bootstrap as ingest
 from services.ingest.adapters.directory import Directory
 from services.ingest.entrypoints.state import IngestState
+from services.ingest.settings import QuotaSettings
 from services.reporting import bootstrap as reporting
 from services.reporting.settings import ReportingSettings
 from services.standalone import routes
 
 BUILDERS: Sequence[Callable[[Resources], Service]] = (
-    ingest.build,
+    lambda resources: ingest.build(resources, deliveries=QuotaSettings.load(os.environ)),
     lambda resources: funnel.build(resources, FunnelSettings.load(os.environ)),
     lambda resources: alerts.build(resources, AlertsSettings.load(os.environ)),
     lambda resources: reporting.build(resources, ReportingSettings.load(os.environ)),

@@ -12,8 +12,9 @@ import pytest
 from libs.common.contracts.topics import CRM_EVENTS
 from services.ingest.app.retranslating import anew
 from services.ingest.domain.connections import Live
+from services.ingest.domain.crm.bounds import Bounds
 from services.ingest.domain.crm.model import Connection, Connector, Delivery, Kind
-from services.ingest.domain.crm.registry import CONNECTORS
+from services.ingest.domain.crm.registry import CONNECTORS, connectors
 from services.ingest.domain.letters import Letter, of_puzzles
 from services.ingest.domain.model import Candidate
 from services.ingest.domain.redriving import Part, Refusal, StoredLetter, again
@@ -117,6 +118,17 @@ async def test_a_fault_of_a_connector_costs_this_letter_alone() -> None:
     broken: dict[Kind, Connector] = {"pipedrive": replace(CONNECTORS["pipedrive"], translate=fails)}
     told = refused(await anew(broken, part_of(put_aside(PIPE, CHANGE)), PIPE, NOW))
     assert (told.code, told.mended_by) == ("connector_failed", "redrive")
+
+
+async def test_what_was_too_much_is_redriven_once_more_is_allowed() -> None:
+    hub = Live("t", "hub", "hubspot", Connection("hub", secrets=("s",)))
+    created = {"subscriptionType": "deal.creation", "occurredAt": 1_764_000_000_000, "portalId": 1}
+    letter = put_aside(hub, [created | {"objectId": number} for number in range(1_001)])
+    assert letter.code == "too_many_parts"
+    assert refused(await read(letter, hub)).code == "too_many_parts"
+    events = await anew(connectors(Bounds(parts=1_001)), part_of(letter), hub, NOW)
+    assert not isinstance(events, Refusal)
+    assert len(events) == 1_001
 
 
 async def test_a_body_that_nobody_can_read_is_refused() -> None:

@@ -10,7 +10,7 @@ from libs.common.contracts import catalogue
 from libs.common.contracts.cloudevents import IncomingEvent, canonical, check
 from libs.common.contracts.errors import ContractViolation, Violation, pointer
 from libs.common.contracts.values import json_fault
-from services.ingest.domain.crm.bounds import TooMuch, Weight, counted
+from services.ingest.domain.crm.bounds import Bounds, TooMuch, Weight, counted
 from services.ingest.domain.crm.model import Delivery, Puzzle, Refresh, Translation, Unreadable
 from services.ingest.domain.decoding import decode_foreign
 
@@ -44,7 +44,10 @@ Told = IncomingEvent | Refresh
 
 
 def gathered(
-    parts: Iterable[Any], translate: Callable[[Any], Iterable[Told]], whole: Any = None
+    parts: Iterable[Any],
+    translate: Callable[[Any], Iterable[Told]],
+    whole: Any = None,
+    bounds: Bounds = Bounds(),  # noqa: B008  frozen
 ) -> Translation:
     """What all parts tell. A part that makes nothing, or an event that would be refused, is a
     puzzle; what else it says enters. `translate` sees storable JSON and may raise `Puzzling`.
@@ -52,15 +55,18 @@ def gathered(
     What is more than one delivery may be is one puzzle: `whole`, which parts that are copied from
     it must have, and which is the list itself for others.
     """
-    return gathered_by_place(parts, lambda _, part: translate(part), whole)
+    return gathered_by_place(parts, lambda _, part: translate(part), whole, bounds)
 
 
 def gathered_by_place(
-    parts: Iterable[Any], translate: Callable[[int, Any], Iterable[Told]], whole: Any = None
+    parts: Iterable[Any],
+    translate: Callable[[int, Any], Iterable[Told]],
+    whole: Any = None,
+    bounds: Bounds = Bounds(),  # noqa: B008  frozen
 ) -> Translation:
     """The same where the place of a part, from 0, matters."""
     try:
-        told = list(_each(parts, translate, weighed=whole is not None))
+        told = list(_each(parts, translate, bounds, weighed=whole is not None))
     except TooMuch as much:
         raw = list(parts) if whole is None else whole
         return Translation(puzzles=[Puzzle(much.code, much.detail, raw)])
@@ -72,11 +78,15 @@ def gathered_by_place(
 
 
 def _each(
-    parts: Iterable[Any], translate: Callable[[int, Any], Iterable[Told]], *, weighed: bool
+    parts: Iterable[Any],
+    translate: Callable[[int, Any], Iterable[Told]],
+    bounds: Bounds,
+    *,
+    weighed: bool,
 ) -> Iterator[Translation]:
     """Parts of a list weigh what the body does, in which they stand."""
-    weight = Weight()
-    for place, part in enumerate(counted(parts)):
+    weight = Weight(bounds.bytes)
+    for place, part in enumerate(counted(parts, bounds.parts)):
         if weighed:
             weight.part(part)
         told = _of(part, partial(translate, place))
@@ -104,7 +114,7 @@ def _of(part: Any, translate: Callable[[Any], Iterable[Told]]) -> Translation:
     faults = [fault for _, found in judged for fault in found]
     return Translation(
         events=[event for event, found in judged if not found],
-        puzzles=[_puzzle(faults, part)] if faults else [],
+        puzzles=[_puzzle(faults, part, _deal(one for one, _ in judged))] if faults else [],
         refreshes=refreshes,
     )
 
@@ -131,8 +141,15 @@ def _printable(event: IncomingEvent) -> None:
             raise ContractViolation(Violation("invalid_field", f"/{name}", "must be printable"))
 
 
-def _puzzle(faults: Sequence[Violation], part: Any) -> Puzzle:
-    return Puzzle(faults[0].code, str(ContractViolation(*faults)), part)
+def _puzzle(faults: Sequence[Violation], part: Any, deal_id: str | None = None) -> Puzzle:
+    return Puzzle(faults[0].code, str(ContractViolation(*faults)), part, deal_id)
+
+
+def _deal(events: Iterable[IncomingEvent]) -> str | None:
+    """The deal that they are of, if that is one."""
+    told = (event.data.get("deal_id") for event in events if isinstance(event.data, dict))
+    named = {one for one in told if isinstance(one, str)}
+    return named.pop() if len(named) == 1 else None
 
 
 def digest(*named: Any) -> str:

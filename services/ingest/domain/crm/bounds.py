@@ -6,6 +6,7 @@ much, as is allowed here: HubSpot and Salesforce 100 in a list, EspoCRM 50.
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from libs.common.contracts.cloudevents import IncomingEvent
@@ -13,6 +14,14 @@ from libs.common.contracts.cloudevents import IncomingEvent
 MOST_PARTS = 1_000
 MOST_BYTES = 4 * 1024 * 1024
 """Of parts, and of the data of events, as JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The most that this installation takes of one delivery."""
+
+    parts: int = MOST_PARTS
+    bytes: int = MOST_BYTES
 
 
 class TooMuch(Exception):
@@ -23,44 +32,43 @@ class TooMuch(Exception):
         self.code, self.detail = code, detail
 
 
-def counted(parts: Iterable[Any]) -> Iterator[Any]:
+def counted(parts: Iterable[Any], most: int) -> Iterator[Any]:
     """The parts, one by one; raises `TooMuch` instead of the first that is too many, and for a list
     before anything is done about it."""
-    if isinstance(parts, list) and len(parts) > MOST_PARTS:
-        raise _too_many()
+    if isinstance(parts, list) and len(parts) > most:
+        raise _too_many(most)
     for number, part in enumerate(parts):
-        if number >= MOST_PARTS:
-            raise _too_many()
+        if number >= most:
+            raise _too_many(most)
         yield part
 
 
 class Weight:
-    """What has been weighed so far; raises `TooMuch` once that is too much."""
+    """What has been weighed so far; raises `TooMuch` once that is more than `most` bytes."""
 
-    def __init__(self) -> None:
-        self._parts = self._events = 0
+    def __init__(self, most: int) -> None:
+        self._most, self._parts, self._events = most, 0, 0
 
     def part(self, part: Any) -> None:
-        self._parts += size(part)
-        _bounded(self._parts)
+        self._parts += size(part, self._most)
+        self._bound(self._parts)
 
     def events(self, events: Iterable[IncomingEvent]) -> None:
-        self._events += sum(size(event.data) for event in events)
-        _bounded(self._events)
+        self._events += sum(size(event.data, self._most) for event in events)
+        self._bound(self._events)
+
+    def _bound(self, weight: int) -> None:
+        if weight > self._most:
+            raise TooMuch("too_large", f"its parts are more than {self._most} bytes together")
 
 
-def size(value: Any) -> int:
+def size(value: Any, most: int = MOST_BYTES) -> int:
     """Bytes of JSON; what nests too deep to be written counts as the most that may come."""
     try:
         return len(json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=repr))
     except RecursionError:
-        return MOST_BYTES
+        return most
 
 
-def _too_many() -> TooMuch:
-    return TooMuch("too_many_parts", f"more than {MOST_PARTS} parts in one delivery")
-
-
-def _bounded(weight: int) -> None:
-    if weight > MOST_BYTES:
-        raise TooMuch("too_large", f"its parts are more than {MOST_BYTES} bytes together")
+def _too_many(most: int) -> TooMuch:
+    return TooMuch("too_many_parts", f"more than {most} parts in one delivery")

@@ -70,11 +70,13 @@ def translate(delivery: Delivery, connection: Connection) -> Translation:
     if not isinstance(body, list | dict):
         raise Unreadable("a delivery of EspoCRM is a list of records")
     parts = body if isinstance(body, list) else [body]
-    sent = sending(delivery, _event(delivery, connection))
-    return gathered_by_place(parts, lambda place, part: _events(part, place, sent, connection))
+    sent = sending(delivery, event_of(delivery, connection))
+    return gathered_by_place(
+        parts, lambda place, part: _events(part, place, sent, connection), bounds=delivery.bounds
+    )
 
 
-def _event(delivery: Delivery, connection: Connection) -> str:
+def event_of(delivery: Delivery, connection: Connection) -> str:
     """What happened. The URL that the connection names comes first, since no signature covers the
     one that was called."""
     try:

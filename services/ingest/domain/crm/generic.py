@@ -35,14 +35,16 @@ def translate(delivery: Delivery, connection: Connection) -> Translation:
         raise NoMapping(connection.connection_id)
     body = read(delivery)
     try:
-        rows, rest = split(mapping, body)
+        rows, rest = split(mapping, body, delivery.bounds.parts)
     except TooManyRows as error:
         raise Unreadable(str(error)) from None
     except Unfit as error:
         return gathered([body], _puzzling(str(error)))
     if mapping.document.rows and json_fault(rest):
         return gathered([body], _puzzling("the body cannot be stored"))
-    return gathered(rows, lambda row: _told(row, rest, delivery, connection, mapping), whole=body)
+    return gathered(
+        rows, lambda row: _told(row, rest, delivery, connection, mapping), body, delivery.bounds
+    )
 
 
 def _told(

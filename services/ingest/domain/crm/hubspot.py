@@ -44,9 +44,8 @@ def translate(delivery: Delivery, connection: Connection) -> Translation:
     body = read(delivery)
     if not isinstance(body, list | dict):
         raise Unreadable("a delivery of HubSpot is a list of events")
-    return gathered(
-        body if isinstance(body, list) else [body], lambda part: _told(part, connection)
-    )
+    parts = body if isinstance(body, list) else [body]
+    return gathered(parts, lambda part: _told(part, connection), bounds=delivery.bounds)
 
 
 def _told(part: Any, connection: Connection) -> Iterable[Told]:

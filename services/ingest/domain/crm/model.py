@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from libs.common.contracts.cloudevents import IncomingEvent
+from services.ingest.domain.crm.bounds import Bounds
 from services.ingest.domain.mapping.compiled import CompiledMapping
 
 Kind = Literal[
@@ -23,13 +24,15 @@ RefreshReason = Literal["gap", "overflow", "no_values", "partial"]
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A request as it came, and when; names of headers are in lower case."""
+    """A request as it came, and when; names of headers are in lower case. `bounds` is how much may
+    be made of it."""
 
     body: bytes
     headers: Mapping[str, str]
     query: Mapping[str, str] = field(default_factory=dict)
     method: str = "POST"
     received_at: datetime | None = None
+    bounds: Bounds = field(default_factory=Bounds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +88,13 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Puzzle:
-    """A part of a readable delivery that makes no event: kept as a dead letter, never refused."""
+    """A part of a readable delivery that makes no event: kept as a dead letter, never refused.
+    `deal_id` is the one deal that its events would be of, where it makes some."""
 
     code: str
     detail: str
     raw: Any
+    deal_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ def translate(delivery: Delivery, connection: Connection) -> Translation:
     for part in parts:
         _forget_origin(part)
     each = (one for part in parts for one in _records(part))
-    translation = gathered(each, lambda part: _told(part, connection), whole=body)
+    translation = gathered(each, lambda part: _told(part, connection), body, delivery.bounds)
     return replace(translation, refreshes=list(dict.fromkeys(translation.refreshes)))
 
 

@@ -65,7 +65,7 @@ def translate(delivery: Delivery, connection: Connection) -> Translation:
     """A part that was put aside comes back as the JSON that it was put aside as."""
     again = delivery.body.startswith(b"{")
     parts = [read(delivery)] if again else parse(delivery.body).notifications
-    return gathered(parts, lambda part: _events(part, connection))
+    return gathered(parts, lambda part: _events(part, connection), bounds=delivery.bounds)
 
 
 def _events(part: Mapping[str, Any], connection: Connection) -> Iterable[IncomingEvent]:

@@ -60,7 +60,7 @@ def translate(delivery: Delivery, connection: Connection) -> Translation:
     if not isinstance(body, dict):
         raise Unreadable("a notification of Zoho is an object")
     shown = {name: value for name, value in body.items() if name not in _SECRET}
-    return gathered(_parts(shown), lambda part: _told(part, connection), whole=shown)
+    return gathered(_parts(shown), lambda part: _told(part, connection), shown, delivery.bounds)
 
 
 def _parts(body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

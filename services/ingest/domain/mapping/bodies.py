@@ -8,6 +8,7 @@ from services.ingest.domain.mapping.faults import Unfit
 from services.ingest.domain.mapping.plain import Scope
 
 MAX_ROWS = 1_000
+"""Of a line of a file; a connection has its own bound."""
 _SECRET = frozenset({"authorization", "proxy-authorization", "cookie"})
 
 
@@ -15,8 +16,8 @@ class TooManyRows(Unfit):
     """A body with more rows than one delivery may hold."""
 
 
-def split(mapping: CompiledMapping, body: Any) -> tuple[Sequence[Any], Any]:
-    """The rows of a body, and the body without them. Raises `Unfit`.
+def split(mapping: CompiledMapping, body: Any, most: int = MAX_ROWS) -> tuple[Sequence[Any], Any]:
+    """The rows of a body, at most so many, and the body without them. Raises `Unfit`.
 
     Without `rows` an array holds rows, and anything else is one.
     """
@@ -28,8 +29,8 @@ def split(mapping: CompiledMapping, body: Any) -> tuple[Sequence[Any], Any]:
         if held is None:
             raise Unfit(f"the body has no rows at {path!r}")
         rows = held if isinstance(held, list) else [held]
-    if len(rows) > MAX_ROWS:
-        raise TooManyRows(f"a body must not hold more than {MAX_ROWS} rows")
+    if len(rows) > most:
+        raise TooManyRows(f"a body must not hold more than {most} rows")
     return rows, rest
 
 

@@ -1,7 +1,7 @@
 """One delivery makes no more than it may: beyond that it is put aside, whole and as one."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -17,9 +17,17 @@ from services.ingest.domain.crm import (
     zoho,
 )
 from services.ingest.domain.crm.bodies import gathered
-from services.ingest.domain.crm.bounds import MOST_BYTES, MOST_PARTS, size
+from services.ingest.domain.crm.bounds import MOST_BYTES, MOST_PARTS, Bounds, size
 from services.ingest.domain.crm.drafts import Draft
-from services.ingest.domain.crm.model import Connection, Connector, Delivery, Translation
+from services.ingest.domain.crm.model import (
+    Connection,
+    Connector,
+    Delivery,
+    Kind,
+    Translation,
+    Unreadable,
+)
+from services.ingest.domain.crm.registry import CONNECTORS, connectors
 from tests.unit.ingest.crm import test_salesforce_cdc, test_salesforce_outbound
 from tests.unit.ingest.crm.proofs import CONNECTION, NOW, translated
 from tests.unit.ingest.mapping.made import mapping
@@ -165,6 +173,55 @@ def test_more_messages_than_salesforce_sends_are_put_aside_without_the_session()
     raw = aside(translated(salesforce_outbound.CONNECTOR, test_salesforce_outbound.message(*notes)))
     assert len(raw) == MOST_PARTS + 1
     assert "hidden!session" not in str(raw)
+
+
+LISTS: dict[Kind, Callable[[int], Any]] = {
+    "salesforce_cdc": lambda n: change(n, Amount=5),
+    "zoho": lambda n: notification(n, n),
+    "hubspot": lambda n: [{"subscriptionType": "deal.creation", "objectId": k} for k in range(n)],
+    "espocrm": lambda n: [{"id": str(k), "name": "x"} for k in range(n)],
+    "salesforce_outbound": lambda n: test_salesforce_outbound.message(
+        *[test_salesforce_outbound.note(f"04l{k}", Id=f"006{k}", Name="x") for k in range(n)]
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", LISTS)
+@pytest.mark.parametrize("parts", [2, MOST_PARTS + 2])
+def test_an_installation_sets_how_many_parts_are_taken(kind: Kind, parts: int) -> None:
+    connector = connectors(Bounds(parts=parts))[kind]
+    assert len(translated(connector, LISTS[kind](parts), MAPPED).events) == parts
+    assert aside(translated(connector, LISTS[kind](parts + 1), MAPPED))
+
+
+@pytest.mark.parametrize("kind", ["salesforce_cdc", "zoho"])
+def test_an_installation_sets_how_much_is_taken(kind: Kind) -> None:
+    body = LISTS[kind](100)
+    least = max(
+        sum(size(part) for part in weighed(kind, body)),
+        weight(translated(CONNECTORS[kind], body, MAPPED)),
+    )
+    assert translated(connectors(Bounds(bytes=least))[kind], body, MAPPED).puzzles == []
+    assert aside(translated(connectors(Bounds(bytes=least - 1))[kind], body, MAPPED))
+
+
+def weighed(kind: Kind, body: Any) -> list[Any]:
+    """The parts that are copied for each of the records."""
+    if kind == "zoho":
+        return list(zoho._parts({n: v for n, v in body.items() if n not in zoho._SECRET}))
+    return list(salesforce_cdc._records(without_origin(body)))
+
+
+def test_an_installation_sets_how_many_rows_a_mapping_takes() -> None:
+    of = Connection("c", mapping=mapping({"type": "deal.deleted", "data": {"deal_id": "row.id"}},
+                                         kind="json"))  # fmt: skip
+    rows = [{"id": str(n)} for n in range(MOST_PARTS + 1)]
+    more = connectors(Bounds(parts=len(rows)))["generic"]
+    assert len(translated(more, rows, of).events) == len(rows)
+    with pytest.raises(Unreadable, match="more than 1000 rows"):
+        translated(CONNECTORS["generic"], rows, of)
+    with pytest.raises(Unreadable, match="more than 2 rows"):
+        translated(connectors(Bounds(parts=2))["generic"], rows[:3], of)
 
 
 def test_rows_that_repeat_what_stands_beside_them_are_bounded_too() -> None:
