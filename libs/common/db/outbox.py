@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from libs.common.db.bulk import transposed
 from libs.common.db.database import driver
 from libs.common.eventlog.port import Headers, NewRecord
 
@@ -46,13 +47,14 @@ class Pending:
     record: NewRecord
 
 
-_PUT = """INSERT INTO {schema}.outbox
+HEADERS = """string_to_array(names, chr(31)),
+        ARRAY(SELECT v::bytea FROM unnest(string_to_array(contents, ',')) AS v)"""
+"""The headers of a row as `columns` gives them, as they are stored."""
+_PUT = f"""INSERT INTO {{schema}}.outbox
         (tenant_id, topic, partition, record_key, value, header_names, header_values)
-    SELECT tenant_id, topic, partition, record_key, value,
-        string_to_array(names, chr(31)),
-        ARRAY(SELECT v::bytea FROM unnest(string_to_array(contents, ',')) AS v)
+    SELECT tenant_id, topic, partition, record_key, value, {HEADERS}
     FROM unnest($1::text[], $2::text[], $3::int[], $4::bytea[], $5::bytea[], $6::text[],
-        $7::text[]) AS t(tenant_id, topic, partition, record_key, value, names, contents)"""
+        $7::text[]) AS t(tenant_id, topic, partition, record_key, value, names, contents)"""  # noqa: S608
 CLAIM_BYTES = 4 * 1024 * 1024
 """What one append carries. The log has seconds for it: what takes longer is appended again and
 again, and the outbox stands still."""
@@ -83,9 +85,13 @@ async def put(tx: AsyncConnection, schema: str, rows: Sequence[OutboxRow]) -> No
     """Write rows; their ids follow their order."""
     if not rows:
         return
-    columns = [list(column) for column in zip(*map(_columns, rows), strict=True)]
     conn = await driver(tx)
-    await conn.execute(_sql(_PUT, schema), *columns)
+    await conn.execute(_sql(_PUT, schema), *columns(rows))
+
+
+def columns(rows: Sequence[OutboxRow]) -> list[list[Any]]:
+    """Tenants, topics, partitions, keys, values, and headers: their names, their contents."""
+    return transposed([_columns(row) for row in rows], 7)
 
 
 def _columns(row: OutboxRow) -> tuple[Any, ...]:

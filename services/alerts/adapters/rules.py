@@ -9,7 +9,10 @@ import orjson
 from services.alerts.app.compiling import StoredRule
 
 _COLUMNS = """tenant_id, rule_id, version, definition, mode, effective_from, changed_at,
-    published_at, published_by, COALESCE(judges_since, version) AS judges_since"""
+    published_at, published_by, COALESCE(judges_since, version) AS judges_since,
+    (SELECT e.changed_at FROM alerts.rules e WHERE e.tenant_id = rules.tenant_id
+        AND e.rule_id = rules.rule_id
+        AND e.version = COALESCE(rules.judges_since, rules.version)) AS judges_from"""
 _LATEST = f"""SELECT DISTINCT ON (rule_id) {_COLUMNS} FROM alerts.rules
     WHERE tenant_id = $1 ORDER BY rule_id, version DESC"""  # noqa: S608
 _JUDGING = f"""SELECT * FROM ({_LATEST}) r WHERE mode = 'live' OR rule_id IN (

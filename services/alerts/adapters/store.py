@@ -8,11 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from libs.common.db import outbox
 from libs.common.db.bulk import transposed
 from libs.common.db.database import driver
-from libs.common.db.outbox import OutboxRow
-from services.alerts.adapters import alert_rows, importing, rules, timelines
+from services.alerts.adapters import alert_rows, importing, rules, timelines, turns
 from services.alerts.adapters.subjects import mark
 from services.alerts.app.compiling import StoredRule
-from services.alerts.app.ports import Rows, RuleError, Timer
+from services.alerts.app.ports import Record, Rows, RuleError, Timer
 from services.alerts.domain.alert import Alert
 from services.alerts.domain.timeline import Facts
 
@@ -96,5 +95,17 @@ class PostgresJudging:
     async def settle(self, tenant_id: str, subjects: Collection[str]) -> None:
         await (await driver(self.tx)).execute(_SETTLE, tenant_id, list(subjects))
 
-    async def publish(self, rows: Sequence[OutboxRow]) -> None:
-        await outbox.put(self.tx, "alerts", rows)
+    async def publish(self, records: Sequence[Record]) -> None:
+        await outbox.put(self.tx, "alerts", [row for _, rows in records for row in rows])
+
+
+class SandboxJudging(PostgresJudging):
+    """What it publishes waits for its turn."""
+
+    async def publish(self, records: Sequence[Record]) -> None:
+        await turns.park(await driver(self.tx), records)
+
+
+def judging(tx: AsyncConnection, sandbox: bool) -> PostgresJudging:
+    """The store of a tenant of either kind."""
+    return SandboxJudging(tx) if sandbox else PostgresJudging(tx)

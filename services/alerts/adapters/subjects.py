@@ -73,6 +73,7 @@ _WORK = """SELECT
         WHERE s.tenant_id = $1 AND s.pending_at IS NOT NULL),
     EXISTS (SELECT FROM alerts.timers t WHERE t.tenant_id = $1 AND t.due_at <= $2),
     EXISTS (SELECT FROM alerts.sweeps w WHERE w.tenant_id = $1),
+    EXISTS (SELECT FROM alerts.sandbox_outbox p WHERE p.tenant_id = $1),
     EXISTS (SELECT FROM alerts.outbox o WHERE o.tenant_id = $1 AND o.published_at IS NULL)"""
 _OLDEST = f"""SELECT t.due_at FROM alerts.timers t
     WHERE t.due_at IS NOT NULL AND t.tenant_id <> ALL($1) AND {NOT_HELD}

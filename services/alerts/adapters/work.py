@@ -10,8 +10,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common.db.database import driver
-from services.alerts.adapters import subjects
-from services.alerts.adapters.store import PostgresJudging
+from services.alerts.adapters import subjects, turns
+from services.alerts.adapters.store import PostgresJudging, judging
 from services.alerts.app.ports import Mark, SubjectKey
 from services.alerts.app.work import EPOCH, Imports, Sandbox
 
@@ -26,6 +26,7 @@ _BUSY = """SELECT t.tenant_id, COALESCE(c.now, $1) FROM ingest_api.tenants_all_v
     WHERE t.sandbox AND (
         EXISTS (SELECT FROM alerts.subjects s
             WHERE s.tenant_id = t.tenant_id AND s.pending_at IS NOT NULL)
+        OR EXISTS (SELECT FROM alerts.sandbox_outbox o WHERE o.tenant_id = t.tenant_id)
         OR EXISTS (SELECT FROM alerts.timers d
             WHERE d.tenant_id = t.tenant_id AND d.due_at <= COALESCE(c.now, $1)))"""
 _IMPORTS = """SELECT count(*) FILTER (WHERE state = 'running')::int, max(finished_at)
@@ -49,10 +50,13 @@ class PostgresWork:
     async def _conn(self) -> Any:
         return await driver(self.tx)
 
-    async def bind(self, tenant_id: str) -> PostgresJudging:
+    async def bind(self, tenant_id: str, sandbox: bool = False) -> PostgresJudging:
         """Bind the transaction to a tenant, for the walled views of others."""
         await self.tx.execute(_BIND, {"tenant": tenant_id})
-        return PostgresJudging(self.tx)
+        return judging(self.tx, sandbox)
+
+    async def release(self, sandbox: Sandbox, marked_by: datetime) -> None:
+        await turns.release(await self._conn(), sandbox.tenant_id, marked_by, sandbox.now)
 
     async def now(self) -> datetime:
         found: datetime = await (await self._conn()).fetchval("SELECT clock_timestamp()")

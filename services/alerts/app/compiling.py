@@ -32,6 +32,7 @@ class StoredRule:
     published_at: datetime
     published_by: str
     judges_since: int
+    judges_from: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,7 @@ class Compiler:
             labels={name: self._label(source) for name, source in definition.labels.items()},
             summary=definition.summary,
             judges_since=stored.judges_since,
+            judges_from=stored.judges_from,
         )
 
     def _scope(self, source: str) -> Expression:

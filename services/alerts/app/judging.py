@@ -12,10 +12,9 @@ from functools import cache
 import structlog
 
 from libs.common import faults, metrics
-from libs.common.db.outbox import OutboxRow
 from libs.common.expr.port import ExpressionFailed, InvalidExpression
 from services.alerts.app.compiling import Compiler, StoredRule
-from services.alerts.app.ports import JudgingStore, Rows, RuleError, Timer
+from services.alerts.app.ports import JudgingStore, Record, Rows, RuleError, Timer
 from services.alerts.app.records import record_rows
 from services.alerts.domain.alert import Alert, Texts, Told
 from services.alerts.domain.reconcile import Held, Moment, Outcome, Reconciliation, withdrawn
@@ -27,7 +26,6 @@ from services.alerts.domain.verdicts import Judgement, Violation, judge
 LARGE = 1_000
 """Facts times rules, some 20 ms: beyond it a thread judges, so that nobody waits for one deal."""
 NewId = Callable[[], str]
-_Record = tuple[Told, Sequence[OutboxRow]]
 _log = structlog.get_logger()
 
 
@@ -35,9 +33,8 @@ _log = structlog.get_logger()
 class Judged:
     """What a judgement writes, in the order in which it came about; of `kept` nobody is told."""
 
-    told: list[Told] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
     kept: list[Alert] = field(default_factory=list)
-    records: list[OutboxRow] = field(default_factory=list)
     timers: list[Timer] = field(default_factory=list)
     errors: list[RuleError] = field(default_factory=list)
     skipped: int = 0
@@ -49,11 +46,14 @@ class Judged:
             place = error.subject_id, error.rule_id
             self.timers.append(Timer(*place, None, held.judged_to, held.brought_to))
 
-    def tell(self, told: Sequence[_Record]) -> None:
+    def tell(self, records: Sequence[Record]) -> None:
         """In order of their instants, over all subjects."""
-        for record, outgoing in sorted(told, key=lambda pair: pair[0].at):
-            self.told.append(record)
-            self.records += outgoing
+        self.records += sorted(records, key=lambda record: record[0].at)
+
+    @property
+    def told(self) -> list[Told]:
+        """What is told, in its order."""
+        return [told for told, _ in self.records]
 
     @property
     def alerts(self) -> list[Alert]:
@@ -72,7 +72,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    told: Sequence[_Record]
+    told: Sequence[Record]
     kept: Sequence[Alert]
     skipped: int
     timer: Timer | None
@@ -101,7 +101,7 @@ class Judge:
         left = await _left(store, tenant_id, facts, moment)
         facts = {subject: of for subject, of in facts.items() if subject not in left}
         rows = await store.rows(tenant_id, list(facts))
-        judged, told = Judged(), list[_Record]()
+        judged, told = Judged(), list[Record]()
         for subject_id in facts:
             case = Case(tenant_id, moment)
             told += await self._aside(judged, rules, facts[subject_id], rows, case)
@@ -120,7 +120,7 @@ class Judge:
 
     async def _aside(
         self, judged: Judged, rules: Sequence[StoredRule], facts: Facts, rows: Rows, case: Case
-    ) -> Sequence[_Record]:
+    ) -> Sequence[Record]:
         """One subject after the other, and others' requests in between."""
         if facts.size * len(rules) > LARGE:
             return await asyncio.to_thread(self._subject, judged, rules, facts, rows, case)
@@ -129,9 +129,9 @@ class Judge:
 
     def _subject(
         self, judged: Judged, rules: Sequence[StoredRule], facts: Facts, rows: Rows, case: Case
-    ) -> Sequence[_Record]:
+    ) -> Sequence[Record]:
         """All rules over one subject: the records that follow."""
-        told, life = list[_Record](), cache(lambda: timeline(facts, case.moment.now))
+        told, life = list[Record](), cache(lambda: timeline(facts, case.moment.now))
         for stored in rules:
             held = _held(rows, (facts.deal_id, stored.rule_id))
             if not _concerns(stored, held):

@@ -7,11 +7,13 @@ from typing import Protocol
 
 from libs.common.db.outbox import OutboxRow
 from services.alerts.app.compiling import StoredRule
-from services.alerts.domain.alert import Alert
+from services.alerts.domain.alert import Alert, Told
 from services.alerts.domain.timeline import Facts
 
 SubjectKey = tuple[str, str]
 """Tenant and deal."""
+Record = tuple[Told, Sequence[OutboxRow]]
+"""What is told, and the rows that tell it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,4 +94,6 @@ class JudgingStore(Protocol):
         """The subjects no longer wait to be judged."""
         ...
 
-    async def publish(self, rows: Sequence[OutboxRow]) -> None: ...
+    async def publish(self, records: Sequence[Record]) -> None:
+        """In the order given; those of a sandbox once nothing before them is left to judge."""
+        ...

@@ -35,6 +35,7 @@ def next_version(
         published_at=published_at,
         published_by=by,
         judges_since=held.judges_since if held and alike else version,
+        judges_from=held.judges_from if held and alike else now,
     )
 
 

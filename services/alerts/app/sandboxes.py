@@ -67,8 +67,10 @@ class Sandboxes:
                 return False
             subjects = await work.of_sandbox(sandbox, captured.at, CHUNK)
             moment = Moment(sandbox.now, sandbox.now, await work.now(), sandbox=True)
-            store = await work.bind(sandbox.tenant_id)
+            store = await work.bind(sandbox.tenant_id, sandbox=True)
             judged = await self._judge.judge(store, sandbox.tenant_id, subjects, moment)
+            if not subjects:
+                await work.release(sandbox, captured.at)
         count(judged)
         if not subjects:
             del self._captured[sandbox]

@@ -41,8 +41,12 @@ def digest_of(tenant_id: str, import_id: UUID | None) -> str | None:
 class Work(Protocol):
     """One transaction of the worker. Claims lock the subjects until it ends."""
 
-    async def bind(self, tenant_id: str) -> JudgingStore:
-        """Bind the transaction to a tenant."""
+    async def bind(self, tenant_id: str, sandbox: bool = False) -> JudgingStore:
+        """Bind the transaction to a tenant; what a sandbox publishes waits for `release`."""
+        ...
+
+    async def release(self, sandbox: Sandbox, marked_by: datetime) -> None:
+        """Publish what a sandbox has told, in order of its instants, if all of it is told."""
         ...
 
     async def now(self) -> datetime:

@@ -85,7 +85,7 @@ class Reconciliation:
         history = [row for row in held.rows if not row.is_open and self._foreign(row)]
         self._found = self._going_on(judged.violations)
         left = _without(judged.violations, self._found.values())
-        self._free = _without(left, told_before(history, left, rule.changed_at))
+        self._free = _without(left, told_before(history, left, rule.edited_at))
         self._keys = {row.key for row in held.rows}
         self._episodes, self._skipped = held.episodes, 0
         self._kept: list[Alert] = []
@@ -99,7 +99,7 @@ class Reconciliation:
         found = matched([row for row in self._rows if not self._foreign(row)], violations)
         left = _without(violations, found.values())
         theirs = [row for row in self._rows if self._foreign(row)]
-        return found | adopted(theirs, left, self._rule.changed_at)
+        return found | adopted(theirs, left, self._rule.edited_at)
 
     def outcome(self, new_id: NewId) -> Outcome:
         told = [record for row in self._rows for record in self._known(row)]
@@ -111,7 +111,7 @@ class Reconciliation:
         if found is not None:
             yield from (self._taken_on if self._foreign(row) else self._followed)(row, found)
         elif self._foreign(row):
-            yield life.superseded(row, self._rule.changed_at)
+            yield life.superseded(row, self._rule.edited_at)
         elif (other := self._successor(row)) is not None:
             self._free.remove(other)
             yield from self._moved(row, other)

@@ -64,7 +64,8 @@ class Rule:
 
     `effective_from` is the instant of the tenant's clock since which the rule has been live without
     a break: what was over by then raises nothing. `changed_at` is that of this version.
-    `judges_since` is the first version that judged as this one does, by the same scope and clock.
+    `judges_since` is the first version that judged as this one does, by the same scope and clock,
+    and `judges_from` the instant of that one (both are this version's own where left out).
     """
 
     rule_id: str
@@ -80,6 +81,12 @@ class Rule:
     labels: Mapping[str, Expression] = field(default_factory=dict)
     summary: str | None = None
     judges_since: int | None = None
+    judges_from: datetime | None = None
+
+    @property
+    def edited_at(self) -> datetime:
+        """Since when it judges as it does: words that change later are no edit of that."""
+        return self.judges_from or self.changed_at
 
     def judges_as(self, version: int) -> bool:
         """Whether what that version raised is this one's to correct: only words have changed."""

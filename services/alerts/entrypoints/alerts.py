@@ -7,7 +7,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from libs.common.db import outbox
 from libs.common.db.database import driver
 from libs.common.web.answers import json_answer
 from libs.common.web.auth import Principal, require
@@ -18,6 +17,7 @@ from libs.common.web.params import Many, One, choice, parsed, text
 from libs.common.web.query import instant
 from services.alerts.adapters import alert_reads, alert_rows, clocks
 from services.alerts.adapters.alert_reads import AlertFilters
+from services.alerts.adapters.store import judging
 from services.alerts.app.acknowledging import Acknowledge
 from services.alerts.app.records import record_rows, shown
 from services.alerts.domain.alert import Alert, acknowledged
@@ -119,7 +119,8 @@ async def acknowledge(request: Request, principal: Writer, alert_id: str) -> Res
         told = acknowledged(held, tenant.actor, time.now, lease)
         moment = Moment(time.now, time.now, state.clock.now(), time.sandbox)
         await alert_rows.write(conn, tenant.tenant_id, [told.alert], moment.recorded)
-        await outbox.put(tx, "alerts", record_rows(tenant.tenant_id, [told], moment))
+        records = [(told, record_rows(tenant.tenant_id, [told], moment))]
+        await judging(tx, time.sandbox).publish(records)
         return await once.keep(tx, json_answer(shown(told.alert)))
 
 

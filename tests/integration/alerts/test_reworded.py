@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.integration.alerts.rig import Site, called, created, day, moved, stalled
+from tests.integration.alerts.rig import told as said
 
 pytestmark = pytest.mark.postgres
 CALL = {"activity": {"kinds": ["call"], "direction": "outbound"}}
@@ -67,3 +68,25 @@ async def test_words_that_change_twice_are_still_words(sandbox: Site) -> None:
     await sandbox.settled()
     (alert,) = await sandbox.alerts()
     assert (alert["rule_version"], alert["resolution"]) == (1, "retracted")
+
+
+async def test_words_that_change_after_an_edit_are_not_the_edit(sandbox: Site) -> None:
+    """What stood at the edit is told, although late facts show it only after the words changed."""
+    offers = "deal.stage_id == 'offer'"
+    rule = stalled(scope=offers, clock={"start": "created_at", "limit": "P10D"})
+    made = await sandbox.call("PUT", "/v1/rules/r", json=rule)
+    await sandbox.say(created("D", 0, "offer"), moved("D", 15, "lead"))
+    wider = rule | {"scope": f"{offers} || (deal.amount != null && deal.amount > 40.0)"}
+    for days, version in ((20, wider), (40, wider | {"name": "Other words"})):
+        await sandbox.clock(days)
+        current = {"If-Match": made.headers["etag"]}
+        made = await sandbox.call("PUT", "/v1/rules/r", json=version, headers=current)
+        assert made.status_code == 200, made.text
+    await sandbox.say(
+        said("deal.updated", 14, "D", changes={"amount": "50", "currency": "EUR"}),
+        said("deal.updated", 30, "D", changes={"amount": "10"}),
+    )
+    await sandbox.settled()
+    assert [(a["started_at"], a["resolved_at"]) for a in await sandbox.alerts()] == [
+        (at(10), at(15)), (at(10), at(30)),
+    ]  # fmt: skip

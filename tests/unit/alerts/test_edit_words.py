@@ -11,7 +11,7 @@ from services.alerts.domain.alert import Alert
 from services.alerts.domain.durations import duration_text
 from services.alerts.domain.rule import Rule
 from services.funnel.domain.model import FoldEvent
-from tests.unit.alerts.desk import OFFER, Desk, rule
+from tests.unit.alerts.desk import OFFER, Desk, Says, rule
 from tests.unit.alerts.facts import created, ev, h, moved
 from tests.unit.alerts.strategies import histories, rules
 from tests.unit.alerts.test_edits import EDITED, look
@@ -64,6 +64,26 @@ def test_what_is_corrected_after_a_change_of_words_says_the_new_ones() -> None:
     events = created(0), moved(3, "offer", "early"), moved(5, "offer", "late")
     assert look(desk, 22, *events) == [("corrected", 13, "alert-1")]
     assert words(desk.alerts["alert-1"]) == AS_NEW
+
+
+EITHER = Says(
+    "an offer, or worth 50",
+    lambda deal: deal["stage_id"] == "offer" or float(deal["amount"] or 0) >= 50,
+)
+
+
+def test_words_that_change_after_an_edit_are_not_the_edit() -> None:
+    """What was standing when the version that judges so was published is told, whenever we look."""
+    desk = Desk(rule("created_at", scope=OFFER))
+    life = created(0, stage_id="offer"), moved(15, "lead")
+    look(desk, 18, *life)
+    second = rule("created_at", scope=EITHER, version=2, judges_since=2, changed_at=EDITED)
+    desk.rule = replace(second, version=3, changed_at=h(40), judges_from=EDITED, name="Reworded")
+    late = (
+        ev(14, "deal.updated", changes={"amount": "50"}),
+        ev(30, "deal.updated", changes={"amount": "10"}),
+    )
+    assert look(desk, 41, *life, *late) == [("fired", 10, "alert-2"), ("resolved", 30, "alert-2")]
 
 
 @given(histories, rules, rules | st.none(), st.randoms(use_true_random=False), steps)

@@ -19,7 +19,7 @@ MANY = 2_000
 
 
 def stored(rule_id: str, mode: Any) -> StoredRule:
-    return StoredRule("t", rule_id, 1, {}, mode, h(-1_000), h(30), h(30), "test", 1)
+    return StoredRule("t", rule_id, 1, {}, mode, h(-1_000), h(30), h(30), "test", 1, h(30))
 
 
 @dataclass
