@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from sqlalchemy import text
@@ -17,8 +17,15 @@ from libs.common.runtime import Service
 Found = TypeVar("Found")
 _CHECK_SECONDS = 2.0
 _POSITIONS = "SELECT reader_group, topic, partition, next_offset FROM {schema}.positions"
-_READERS = {schema: text(_POSITIONS.format(schema=schema)) for schema in ("funnel", "alerts")}
+_LOGGED = ("ingest", "funnel", "alerts")
+_READERS = {schema: text(_POSITIONS.format(schema=schema)) for schema in _LOGGED}
 """Services that read the log, and how to see how far."""
+_UNAPPENDED = text("""
+    SELECT coalesce(greatest(extract(epoch FROM now() - min(oldest_unappended)), 0), 0)
+    FROM ingest.processes
+""")
+"""In seconds; what ingest's processes tell of themselves, and last told of their spools."""
+_ACCEPTING = "ingest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +40,17 @@ class Lag:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Faults by part; a part without faults is fine. `lag` is empty when it cannot be known."""
+    """Faults by part; a part without faults is fine. `lag` is empty when it cannot be known.
+
+    `unappended_seconds` is the age of the oldest accepted event that the log does not have yet, on
+    its way or in a spool; 0 without any, `None` where only another process can tell.
+    """
 
     services: Mapping[str, Sequence[str]]
     migrations: Mapping[str, Sequence[str]] = field(default_factory=dict)
     lag: Sequence[Lag] = ()
     log_fault: str | None = None
+    unappended_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +65,19 @@ class Examiner:
     async def quick(self) -> Status:
         """Readiness and lag: cheap enough for a page that anybody may open."""
         services = await _each({service.name: _faults(service) for service in self.services})
+        status = Status(services, unappended_seconds=await self._unappended())
         try:
             async with asyncio.timeout(_CHECK_SECONDS):
-                return Status(services, lag=await self._lag())
+                return replace(status, lag=await self._lag())
         except (LogError, SQLAlchemyError, OSError, TimeoutError) as error:
-            return Status(services, log_fault=_told(error))
+            return replace(status, log_fault=_told(error))
 
     async def full(self) -> Status:
         """Also whether each schema is at this version, and its roles are what they must be."""
         quick = await self.quick()
         names = [service.name for service in self.services]
         migrations = await _each({name: self._migration_faults(name) for name in names})
-        return Status(quick.services, migrations, quick.lag, quick.log_fault)
+        return replace(quick, migrations=migrations)
 
     async def _migration_faults(self, service: str) -> Sequence[str]:
         try:
@@ -74,6 +87,19 @@ class Examiner:
         except DatabaseUnavailable as error:
             return [str(error)]
         return []
+
+    async def _unappended(self) -> float | None:
+        """Asked apart from the lag: it matters most while the log is away."""
+        if _ACCEPTING not in {service.name for service in self.services}:
+            return None
+        try:
+            async with (
+                asyncio.timeout(_CHECK_SECONDS),
+                self.databases[_ACCEPTING].across_tenants() as tx,
+            ):
+                return float((await tx.execute(_UNAPPENDED)).scalar_one())
+        except (DatabaseUnavailable, SQLAlchemyError, OSError, TimeoutError):
+            return None
 
     async def _lag(self) -> Sequence[Lag]:
         positions: dict[tuple[str, str], dict[Partition, int]] = {}

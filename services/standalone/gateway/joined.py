@@ -35,11 +35,13 @@ class JoinedStatus:
 def joined(told: Sequence[Told], silent: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """One status of several; `silent` services have only their fault."""
     faults = (one["log_fault"] for one in told if one["log_fault"] is not None)
+    ages = (one.get("unappended_seconds") for one in told)
     return {
         "services": {**_merged(told, "services"), **silent},
         "migrations": _merged(told, "migrations"),
         "lag": [lag for one in told for lag in one["lag"]],
         "log_fault": next(faults, None),
+        "unappended_seconds": next((age for age in ages if age is not None), None),
     }
 
 

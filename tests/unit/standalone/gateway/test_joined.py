@@ -26,6 +26,7 @@ def status(name: str, **changes: Any) -> Any:
         "migrations": {name: []},
         "lag": [],
         "log_fault": None,
+        "unappended_seconds": None,
     }
     return lambda _: httpx.Response(200, json={**told, **changes})
 
@@ -41,6 +42,14 @@ async def test_parts_are_joined() -> None:
     assert (told["lag"], told["log_fault"]) == ([LAG], "away")
     unknown = {"faults": ["process: was not asked yet"], "warnings": []}
     assert told["processes"] == {f"{name}-api": unknown for name in COMMANDS}
+
+
+async def test_what_ingest_holds_back_is_told() -> None:
+    told = (await asked(ingest=status("ingest", unappended_seconds=7.5))).json()
+    assert told["unappended_seconds"] == 7.5
+    assert (await asked()).json()["unappended_seconds"] is None
+    nothing = (await asked(ingest=status("ingest", unappended_seconds=0.0))).json()
+    assert nothing["unappended_seconds"] == 0
 
 
 async def test_a_service_that_is_away_is_its_own_fault() -> None:
