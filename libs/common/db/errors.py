@@ -39,6 +39,7 @@ _DATA_CLASSES = frozenset(
 )
 
 
+_LIMITS_EXCEEDED = "54"  # a value too long for an index, and the like
 _TIMEOUTS = (TimeoutError, PoolTimeoutError)
 
 
@@ -79,6 +80,12 @@ def is_data_error(error: BaseException) -> bool:
     return any(
         isinstance(layer, asyncpg.DataError | UnicodeEncodeError) for layer in _layers(error)
     )
+
+
+def is_refused(error: BaseException) -> bool:
+    """Whether PostgreSQL can never take what the statement brings: its values are at fault, or
+    larger than a limit of PostgreSQL's own."""
+    return is_data_error(error) or (sqlstate(error) or "").startswith(_LIMITS_EXCEEDED)
 
 
 def is_lost(error: BaseException) -> bool:

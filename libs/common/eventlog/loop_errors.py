@@ -3,12 +3,11 @@
 import asyncpg
 from sqlalchemy.exc import SQLAlchemyError
 
-from libs.common.db.errors import is_data_error, is_transient, sqlstate
+from libs.common.db.errors import is_refused, is_transient, sqlstate
 from libs.common.db.positions import Fenced
 from libs.common.eventlog.dead_letter import DeadLetterBudgetExhausted
 from libs.common.eventlog.port import LogError, LogUnavailable
 
-_LIMITS_EXCEEDED = "54"  # SQLSTATE class: a value too long for an index, and the like
 _LONGEST = 300
 
 
@@ -25,7 +24,7 @@ def blames_a_record(error: Exception) -> bool:
     """Whether a batch failed for what is in it, rather than for how we or the schema are."""
     if isinstance(error, Fenced | DeadLetterBudgetExhausted | LogError) or waits(error):
         return False
-    if _is_refused(error):
+    if is_refused(error):
         return True
     return sqlstate(error) is None and not isinstance(
         error, SQLAlchemyError | asyncpg.InterfaceError
@@ -36,7 +35,7 @@ def code_of(error: Exception) -> str:
     """The dead letter's class: what the handler said, what PostgreSQL refused, or our bug."""
     if isinstance(error, Poison):
         return "poison"
-    return "invalid" if _is_refused(error) else "bug"
+    return "invalid" if is_refused(error) else "bug"
 
 
 def reason(error: BaseException) -> str:
@@ -44,7 +43,3 @@ def reason(error: BaseException) -> str:
     cause = getattr(error, "orig", None) or error
     lines = str(cause).splitlines() or [""]
     return f"{type(error).__name__}: {lines[0]}"[:_LONGEST]
-
-
-def _is_refused(error: Exception) -> bool:
-    return is_data_error(error) or (sqlstate(error) or "").startswith(_LIMITS_EXCEEDED)

@@ -1,23 +1,27 @@
 """What deliveries bring besides events: dead letters and records that have to be read anew."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 
 from libs.common.db.database import Database
+from libs.common.db.errors import is_refused, sqlstate
 from libs.common.ids import uuid5
 from services.ingest.adapters.transactions import worker_transaction
+from services.ingest.app.ports import Unkeepable
 from services.ingest.domain.letters import Letter
 from services.ingest.domain.put_aside import PutAside
 
 _LETTER = text("""
     INSERT INTO ingest.dead_letters (tenant_id, dead_letter_id, source, event_id, code, detail,
-        header_names, header_values, body, received_at)
+        header_names, header_values, body, received_at, deal_id)
     VALUES (:tenant_id, :dead_letter_id, :source, :event_id, :code, :detail,
-        CAST(:names AS text[]), CAST(:contents AS bytea[]), :body, :received_at)
+        CAST(:names AS text[]), CAST(:contents AS bytea[]), :body, :received_at, :deal_id)
     ON CONFLICT DO NOTHING
 """)
 _REFRESH = text("""
@@ -39,11 +43,27 @@ class SqlKeeper:
         self._database = database
 
     async def keep(self, aside: PutAside) -> None:
+        with _told_apart():
+            await self._keep(aside)
+
+    async def _keep(self, aside: PutAside) -> None:
         async with worker_transaction(self._database) as tx:
             if aside.letters:
                 await tx.execute(_LETTER, [_letter(letter, aside.at) for letter in aside.letters])
             if aside.refreshes:
                 await tx.execute(_REFRESH, _refreshes(aside))
+
+
+@contextmanager
+def _told_apart() -> Iterator[None]:
+    """What PostgreSQL refuses for good, without what it says: that may quote what was sent."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        if not is_refused(error):
+            raise
+        cause = getattr(error, "orig", None) or error
+        raise Unkeepable(f"{type(cause).__name__} {sqlstate(error) or ''}".rstrip()) from None
 
 
 def letter_id(letter: Letter) -> UUID:
@@ -63,6 +83,7 @@ def _letter(letter: Letter, at: datetime) -> Mapping[str, Any]:
         "names": [name for name, _ in letter.headers],
         "contents": [content for _, content in letter.headers],
         "body": letter.body,
+        "deal_id": letter.deal_id,
         "received_at": at,
     }
 

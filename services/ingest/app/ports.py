@@ -6,10 +6,15 @@ from datetime import datetime
 from typing import Protocol
 
 from services.ingest.domain.model import Candidate, EventKey
+from services.ingest.domain.put_aside import PutAside
 
 
 class IndexUnavailable(Exception):
     """The dedup index does not answer: acceptance goes on without it."""
+
+
+class Unkeepable(Exception):
+    """What is to be kept is itself at fault: no trying again helps. Its text holds none of it."""
 
 
 class SpoolFull(Exception):
@@ -53,6 +58,11 @@ class SpoolStore(Protocol):
         """Forget all before `place`."""
         ...
 
+    def refuse(self, place: Place, payload: bytes) -> str | None:
+        """Keep what a frame that ends at `place` holds in a file, whole and durable, for whoever
+        mends it. Its path, or `None` if it is there already."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -85,6 +95,14 @@ class Index(Protocol):
 
     async def keep_refused(self, refused: Candidate, at: datetime, detail: str) -> None:
         """Keep an accepted event that the log refuses for good."""
+        ...
+
+
+class Keeper(Protocol):
+    """Keeps what a delivery brings besides events; raises `IndexUnavailable` or `Unkeepable`."""
+
+    async def keep(self, aside: PutAside) -> None:
+        """Durable when it returns. A letter that is there already is kept once."""
         ...
 
 

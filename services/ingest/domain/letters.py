@@ -10,6 +10,7 @@ from typing import Any
 from libs.common.contracts.cloudevents import IncomingEvent
 from services.ingest.domain.connections import Live
 from services.ingest.domain.crm.attempts import steady
+from services.ingest.domain.crm.deal_named import deal_of
 from services.ingest.domain.crm.model import Delivery, Puzzle
 from services.ingest.domain.model import Examined, Rejection
 
@@ -30,7 +31,8 @@ _HIDDEN = "***"
 @dataclass(frozen=True, slots=True)
 class Letter:
     """A dead letter to be kept. `named` is what its id follows from, where that is not its body: a
-    hash of what every attempt to deliver it tells."""
+    hash of what every attempt to deliver it tells. `deal_id` is known where what is put aside
+    tells it."""
 
     tenant_id: str
     source: str
@@ -40,6 +42,7 @@ class Letter:
     headers: Sequence[tuple[str, bytes]]
     body: bytes
     named: str | None = None
+    deal_id: str | None = None
 
     @property
     def digest(self) -> str:
@@ -75,8 +78,12 @@ def _of_puzzle(
 ) -> Letter:
     why = (puzzle.code, puzzle.detail)
     letter = _letter(live, None, why, told, written(puzzle.raw, delivery))
-    named = without(written(steady(live.kind, puzzle.raw), delivery), live.connection.secrets)
-    return replace(letter, named=sha256(named).hexdigest())
+    secrets = live.connection.secrets
+    named = without(written(steady(live.kind, puzzle.raw), delivery), secrets)
+    deal_id = deal_of(live.kind, puzzle, delivery, live.connection)
+    harmless = deal_id is not None and without(deal_id.encode(), secrets) == deal_id.encode()
+    told_deal = deal_id if harmless else None
+    return replace(letter, named=sha256(named).hexdigest(), deal_id=told_deal)
 
 
 def _letter(

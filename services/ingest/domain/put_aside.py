@@ -11,7 +11,7 @@ from services.ingest.domain.letters import Letter
 
 _BYTES = "latin-1"
 """Each byte is one character, so that JSON can carry what is no text."""
-_LATER = ("named",)
+_LATER = ("named", "deal_id")
 """What letters of an earlier release do not have. It stands beside them: what is in them, that
 release has to know."""
 
@@ -45,6 +45,13 @@ def unpacked(payload: bytes) -> PutAside:
         [_letter(one | more) for one, more in zip(told["letters"], later, strict=True)],
         [Refresh(**refresh) for refresh in told["refreshes"]],
     )
+
+
+def singly(aside: PutAside) -> Sequence[PutAside]:
+    """Each letter and each record for itself."""
+    owner = (aside.tenant_id, aside.connection_id, aside.at)
+    letters = [PutAside(*owner, letters=(one,)) for one in aside.letters]
+    return [*letters, *(PutAside(*owner, refreshes=(one,)) for one in aside.refreshes)]
 
 
 def _plain(value: Any) -> str:

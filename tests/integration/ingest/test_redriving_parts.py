@@ -44,11 +44,12 @@ async def hubspot(dead: Graveyard) -> str:
     return own
 
 
-async def amounts(dead: Graveyard, own: str, *given: str) -> dict[str, Any]:
+async def amounts(dead: Graveyard, own: str, *given: str, **more: Any) -> dict[str, Any]:
     """A delivery with a change of each deal's amount."""
     parts = [
         {"eventId": n, "subscriptionType": "deal.propertyChange", "objectId": 10 + n,
          "propertyName": "amount", "propertyValue": amount, "occurredAt": 1772355600000 + n}
+        | more
         for n, amount in enumerate(given)
     ]  # fmt: skip
     body = json.dumps(parts).encode()
@@ -75,7 +76,7 @@ async def test_it_enters_once_the_connection_is_mended(dead: Graveyard) -> None:
     told = await amounts(dead, own, "-50", "7")
     assert (told["accepted"], told["rejected"]) == (1, 1)
     (letter,) = await dead.listed()
-    assert (letter["mended_by"], letter["deal_id"]) == ("redrive", None)
+    assert (letter["mended_by"], letter["deal_id"]) == ("redrive", "10")
     (still,) = (await dead.redrive(ids=[letter["id"]]))["results"]
     assert (still["status"], still["code"]) == ("refused", "invalid_field")
     await mend(dead, own, field_map={"amount": "attributes.change"})
@@ -90,6 +91,27 @@ async def test_it_enters_once_the_connection_is_mended(dead: Graveyard) -> None:
     assert (await dead.client.get(f"/v1/events/{event.id}")).json()["state"] == "published"
     shown = await dead.whole(letter["id"])
     assert (shown["state"], shown["history"][0]["action"]) == ("redriven", "redriven")
+
+
+async def test_it_is_listed_and_redriven_by_its_deal(dead: Graveyard) -> None:
+    own = await hubspot(dead)
+    await amounts(dead, own, "-50", "-60")
+    await mend(dead, own, field_map={"amount": "attributes.change"})
+    (letter,) = await dead.listed(deal_id="11")
+    told = await dead.redrive(deal_id="11")
+    assert [(one["id"], one["status"]) for one in told["results"]] == [(letter["id"], "redriven")]
+    assert [one["deal_id"] for one in await dead.listed(state="open")] == ["10"]
+
+
+async def test_a_retry_of_the_crm_meets_its_letter(dead: Graveyard) -> None:
+    own = await hubspot(dead)
+    for attempt in range(3):
+        await amounts(dead, own, "-50", attemptNumber=attempt)
+    (letter,) = await dead.listed()
+    await mend(dead, own, field_map={"amount": "attributes.change"})
+    assert (await dead.redrive(deal_id="10"))["redriven"] == 1
+    await amounts(dead, own, "-50", attemptNumber=3)
+    assert [one["id"] for one in await dead.listed()] == [letter["id"]]
 
 
 async def test_delivered_again_it_is_a_duplicate(dead: Graveyard) -> None:
