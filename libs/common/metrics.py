@@ -76,6 +76,13 @@ INGEST_CONNECTIONS_MISSING = OwnGauge(
     "headway_ingest_connections_missing",
     "Connections that miss deliveries, by the numbers that their sources give them.",
 )
+INGEST_CHANNELS_EXPIRED = OwnGauge(
+    "headway_ingest_channels_expired", "Connections whose channel at the CRM has expired."
+)
+INGEST_CHANNEL_EXPIRY = OwnGauge(
+    "headway_ingest_channel_expiry_seconds",
+    "Until a connection's channel at the CRM expires, of those that have not the next; or +Inf.",
+)
 INGEST_RECORDED = Counter(
     "headway_ingest_deliveries_recorded_total",
     "Deliveries of connections that record them: kept, dropped for want of room, or failed.",
@@ -103,6 +110,10 @@ SPOOL_DAMAGED = Counter(
 )
 PUT_ASIDE = OwnGauge(
     "headway_ingest_put_aside", "Deliveries whose dead letters and refreshes wait on disk."
+)
+PUT_ASIDE_REFUSED = Counter(
+    "headway_ingest_put_aside_refused_total",
+    "Dead letters and refreshes that the database refuses for good; they are kept in files.",
 )
 INGEST_INDEX_FAILURES = Counter(
     "headway_ingest_index_failures_total",

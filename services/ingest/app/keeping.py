@@ -7,27 +7,26 @@ content, and a record to be read anew is listed once.
 
 import asyncio
 from itertools import islice
-from typing import Protocol
 
 import structlog
 
 from libs.common import metrics
-from libs.common.retry import Backoff, pause
-from services.ingest.app.ports import IndexUnavailable, SpoolStore, SpoolStores
+from libs.common.retry import Backoff
+from services.ingest.app.adopting import adopt
+from services.ingest.app.ports import (
+    IndexUnavailable,
+    Keeper,
+    SpoolStore,
+    SpoolStores,
+    Unkeepable,
+)
+from services.ingest.app.unkept import settle
 from services.ingest.domain.frames import frame
-from services.ingest.domain.put_aside import PutAside, packed, unpacked
+from services.ingest.domain.put_aside import PutAside, packed
 from services.ingest.settings import IngestSettings
 
 _BATCH = 50
 _log = structlog.get_logger(__name__)
-
-
-class Keeper(Protocol):
-    """Keeps what a delivery brings besides events; raises `IndexUnavailable`."""
-
-    async def keep(self, aside: PutAside) -> None:
-        """Durable when it returns. A letter that is there already is kept once."""
-        ...
 
 
 class LaterKeeper:
@@ -67,8 +66,8 @@ class LaterKeeper:
         try:
             async with asyncio.timeout(self._settings.index_deadline):
                 await self._keeper.keep(aside)
-        except (IndexUnavailable, TimeoutError):
-            return False
+        except (IndexUnavailable, Unkeepable, TimeoutError):
+            return False  # whoever drains tells apart what never can be kept
         return True
 
     async def _put_by(self, aside: PutAside) -> None:
@@ -103,14 +102,11 @@ class LaterKeeper:
             await self._empty(self._own)
 
     async def _adopt(self) -> None:
-        """What processes that are gone have left."""
-        while not self._stop.is_set():
-            store = await asyncio.to_thread(self._stores.orphan)
-            if store is None:
-                await pause(self._stop, self._settings.spool_look)
-                continue
-            await self._empty(store)
-            await asyncio.to_thread(store.close)
+        await adopt(self._stores, self._stop, self._settings.spool_look, self._take)
+
+    async def _take(self, store: SpoolStore) -> None:
+        await self._empty(store)
+        await asyncio.to_thread(store.close)
 
     async def _empty(self, store: SpoolStore) -> None:
         """Until nothing is left, or a stop; whatever goes wrong, it stays and is tried again."""
@@ -128,10 +124,10 @@ class LaterKeeper:
                 await backoff.pause(self._stop)
 
     async def _step(self, store: SpoolStore) -> int:
-        """How many it has kept of the oldest that wait."""
+        """How many of the oldest that wait it has settled."""
         found = await asyncio.to_thread(lambda: list(islice(store.frames(), _BATCH)))
-        for _, payload in found:
-            await self._keeper.keep(unpacked(payload))
+        for place, payload in found:
+            await settle(self._keeper, store, place, payload)
         if found:
             await asyncio.to_thread(store.drop, found[-1][0])
         if store is self._own:

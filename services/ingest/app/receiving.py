@@ -13,8 +13,7 @@ from services.ingest.app.accept import Acceptor
 from services.ingest.app.ahead import flagged
 from services.ingest.app.connection_counts import ConnectionCounts, Delivered
 from services.ingest.app.connector_faults import ours
-from services.ingest.app.keeping import Keeper
-from services.ingest.app.ports import Sandboxes
+from services.ingest.app.ports import Keeper, Sandboxes
 from services.ingest.app.reading import Understood, beside
 from services.ingest.app.recording import Recorder
 from services.ingest.domain.connections import Live

@@ -9,6 +9,7 @@ import structlog
 from libs.common import metrics
 from libs.common.clock import Clock
 from libs.common.retry import pause
+from services.ingest.app.adopting import adopt
 from services.ingest.app.draining import Drainer
 from services.ingest.app.ports import SpoolStore, SpoolStores
 from services.ingest.app.spool import Spool
@@ -70,16 +71,15 @@ class Spools:
         return spool
 
     async def _adopt(self) -> None:
-        while not self._stop.is_set():
-            store = await asyncio.to_thread(self._stores.orphan)
-            if store is None:
-                await pause(self._stop, self._settings.spool_look)
-                continue
-            spool = await self._hold(store)
-            await self._drainer(spool).empty(self._stop)
-            if not len(spool):
-                self._held.remove(spool)
-                await spool.close(1)
+        await adopt(self._stores, self._stop, self._settings.spool_look, self._take)
+
+    async def _take(self, store: SpoolStore) -> None:
+        """What is left at a stop is closed with all others."""
+        spool = await self._hold(store)
+        await self._drainer(spool).empty(self._stop)
+        if not len(spool):
+            self._held.remove(spool)
+            await spool.close(1)
 
     async def _measure(self) -> None:
         while not self._stop.is_set():

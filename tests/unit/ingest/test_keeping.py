@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,11 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from libs.common import metrics
 from services.ingest.adapters.spool.files import SpoolLimits
 from services.ingest.adapters.spool.stores import SpoolFolders
 from services.ingest.app.keeping import LaterKeeper
-from services.ingest.app.ports import IndexUnavailable, SpoolFull
+from services.ingest.app.ports import IndexUnavailable, SpoolFull, Unkeepable
 from services.ingest.domain.crm.model import Refresh
+from services.ingest.domain.frames import frame
 from services.ingest.domain.letters import Letter
 from services.ingest.domain.put_aside import PutAside, packed, unpacked
 from services.ingest.settings import IngestSettings
@@ -32,6 +35,8 @@ class Books:
     def __init__(self) -> None:
         self.kept: list[PutAside] = []
         self.away, self.asked, self.changed = False, 0, asyncio.Condition()
+        self.refused: bytes | None = None
+        """What no letter may hold."""
         self.hangs = asyncio.Event()
         self.hangs.set()
 
@@ -40,6 +45,8 @@ class Books:
         await self.hangs.wait()
         if self.away:
             raise IndexUnavailable("scripted")
+        if self.refused in [letter.body for letter in aside.letters]:
+            raise Unkeepable("scripted")
         self.kept.append(aside)
         async with self.changed:
             self.changed.notify_all()
@@ -66,6 +73,10 @@ async def opened(books: Books, path: Path, most: int = 1_000_000) -> AsyncIterat
         yield keeper
     finally:
         await keeper.close(5)
+
+
+def refused(path: Path) -> list[PutAside]:
+    return [unpacked(found.read_bytes()) for found in path.glob("*/refused/*")]
 
 
 def filled(path: Path) -> bool:
@@ -116,6 +127,72 @@ async def test_a_restart_and_another_process_find_what_was_left(tmp_path: Path) 
         await books.until(lambda books: {kept.connection_id for kept in books.kept} == {"a", "b"})
 
 
+async def test_what_is_refused_for_good_holds_up_nothing(tmp_path: Path) -> None:
+    books = Books()
+    books.away, books.refused = True, b"bad"
+    counted = metrics.PUT_ASIDE_REFUSED._value.get()
+    async with opened(books, tmp_path) as keeper:
+        for name, body in (("a", b"{}"), ("b", b"bad"), ("c", b"{}")):
+            await keeper.keep(aside(name, body))
+        books.away = False
+        await books.until(lambda books: books.kept[-1:] == [aside("c")])
+    letters = [letter.body for kept in books.kept for letter in kept.letters]
+    assert letters == [b"{}", b"{}"]
+    (file,) = tmp_path.glob("*/refused/*")
+    assert file.stat().st_mode & 0o077 == 0
+    assert [one.letters for one in refused(tmp_path)] == [aside("b", b"bad").letters]
+    assert metrics.PUT_ASIDE_REFUSED._value.get() == counted + 1
+    assert not filled(tmp_path)
+
+
+async def test_its_neighbours_in_one_delivery_are_kept(tmp_path: Path) -> None:
+    books = Books()
+    books.away, books.refused = True, b"bad"
+    good, bad = aside("a"), aside("a", b"bad")
+    async with opened(books, tmp_path) as keeper:
+        await keeper.keep(replace(good, letters=[*bad.letters, *good.letters]))
+        books.away = False
+        await books.until(lambda books: len(books.kept) == 2)
+        assert [list(kept.letters) for kept in books.kept] == [good.letters, []]
+        assert [list(kept.refreshes) for kept in books.kept] == [[], good.refreshes]
+    assert refused(tmp_path) == [replace(bad, refreshes=[])]
+
+
+async def test_a_delivery_is_not_failed_for_what_is_refused_for_good(tmp_path: Path) -> None:
+    books = Books()
+    books.refused = b"bad"
+    async with opened(books, tmp_path) as keeper:
+        await keeper.keep(aside("a", b"bad"))
+        await books.until(lambda books: len(books.kept) == 1)
+    assert [one.letters for one in refused(tmp_path)] == [aside("a", b"bad").letters]
+
+
+async def test_a_frame_that_nobody_can_read_holds_up_nothing(tmp_path: Path) -> None:
+    books = Books()
+    left = folders(tmp_path).own()
+    left.append([frame(b"rubbish"), frame(packed(aside("a")))])
+    left.close()
+    async with opened(books, tmp_path):
+        await books.until(lambda books: books.kept == [aside("a")])
+    (file,) = tmp_path.glob("*/refused/*")
+    assert file.read_bytes() == b"rubbish"
+
+
+async def test_what_is_refused_waits_while_its_file_cannot_be_written(tmp_path: Path) -> None:
+    books = Books()
+    books.refused = b"bad"
+    (tmp_path / "0").mkdir()
+    (tmp_path / "0" / "refused").touch()
+    async with opened(books, tmp_path) as keeper:
+        await keeper.keep(aside("a", b"bad"))
+        await books.until(lambda books: books.asked > 4)
+        (tmp_path / "0" / "refused").unlink()
+        async with asyncio.timeout(10):
+            while not refused(tmp_path):
+                await asyncio.sleep(0.002)
+    assert [one.letters for one in refused(tmp_path)] == [aside("a", b"bad").letters]
+
+
 async def test_a_full_disk_promises_nothing(tmp_path: Path) -> None:
     books = Books()
     books.away = True
@@ -129,7 +206,7 @@ async def test_a_full_disk_promises_nothing(tmp_path: Path) -> None:
 
 @given(body=st.binary(), header=st.binary(), text=st.text())
 def test_every_byte_comes_back(body: bytes, header: bytes, text: str) -> None:
-    letter = Letter("acme", text, text, "amount", text, [(text, header)], body, named=text)
+    letter = Letter("acme", text, text, "amount", text, [(text, header)], body, text, text)
     told = PutAside("acme", text, AT, [letter], [Refresh(text, text, "gap")])
     assert unpacked(packed(told)) == told
 

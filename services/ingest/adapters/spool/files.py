@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 
 import structlog
 
@@ -87,6 +88,13 @@ class SpoolFiles:
             _log.warning("spool_position_not_kept", error=repr(error))
         with self._turn:
             self._forget(KEPT)
+
+    def refuse(self, place: Place, payload: bytes) -> str | None:
+        """Named by its content, too: places may begin anew with the files."""
+        digest = sha256(payload).hexdigest()[:16]
+        name = f"{place[0]:010d}-{place[1]:010d}-{digest}"
+        new = self._folder.keep_aside(name, payload, "refused")
+        return str(self._folder.path / "refused" / name) if new else None
 
     def close(self) -> None:
         """Takes away what holds no frame any more, so that nobody looks for some in it."""

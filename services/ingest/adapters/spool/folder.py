@@ -67,12 +67,12 @@ class Folder:
         written.write_bytes(orjson.dumps(place))
         written.replace(self.path / "position")
 
-    def keep_aside(self, name: str, content: bytes) -> bool:
-        """Bytes that no event can be read from, for whoever mends them; whether they are new.
+    def keep_aside(self, name: str, content: bytes, folder_name: str = "damaged") -> bool:
+        """Bytes that are of no use as they are, for whoever mends them; whether they are new.
 
         Whole and durable or not there: the file that they come from may be removed next.
         """
-        folder = self.path / "damaged"
+        folder = self.path / folder_name
         folder.mkdir(mode=_PRIVATE, exist_ok=True)
         if (folder / name).exists():
             return False
