@@ -81,7 +81,7 @@ INGEST_CHANNELS_EXPIRED = OwnGauge(
 )
 INGEST_CHANNEL_EXPIRY = OwnGauge(
     "headway_ingest_channel_expiry_seconds",
-    "Until a connection's channel at the CRM expires, of those that have not the next; or +Inf.",
+    "Until the next channel of a connection at its CRM expires; +Inf where none will.",
 )
 INGEST_RECORDED = Counter(
     "headway_ingest_deliveries_recorded_total",

@@ -16,7 +16,7 @@ from sqlalchemy import text
 from libs.common import metrics
 from libs.common.clock import Clock
 from libs.common.db.database import Database
-from services.ingest.adapters import connection_counters, connection_secrets
+from services.ingest.adapters import channel_expiry, connection_counters, connection_secrets
 from services.ingest.adapters.transactions import worker_transaction
 from services.ingest.app.connection_counts import ConnectionCounts, Key, Tally
 from services.ingest.app.ports import IndexUnavailable
@@ -103,13 +103,14 @@ class CountsWriter:
                 _log.warning("deliveries_refused", connection=connection_id, times=tally.refused)
 
     async def look(self, now: datetime) -> None:
-        """Tell how many connections are silent or miss numbers, and forget the hours that tell
-        nothing more."""
+        """Tell how many connections are silent or miss numbers and when their channels expire, and
+        forget the hours that tell nothing more."""
         async with worker_transaction(self._database) as tx:
             await tx.execute(_PRUNE)
             values = {"now": now, "quiet_hours": QUIET_HOURS}
             silent = (await tx.execute(_SILENT, values)).scalar_one()
             missing = await connection_counters.missing(tx)
+            await channel_expiry.tell(tx, now)
         metrics.INGEST_CONNECTIONS_SILENT.set(silent)
         metrics.INGEST_CONNECTIONS_MISSING.set(missing)
 

@@ -11,8 +11,14 @@ from services.ingest.domain.mapping.compiled import CompiledMapping
 
 Definition = Mapping[str, Any]
 """`kind`, the three maps, `id_prefix`, `public_url`, `mapping_id` and the like; never a secret."""
-LATER: Definition = {"old_secret_expires_at": None, "counter": None, "record_until": None}
+LATER: Definition = {
+    "old_secret_expires_at": None, "counter": None, "record_until": None,
+    "channel_expires_at": None,
+}  # fmt: skip
 """What definitions of an earlier release do not have, as it is where nobody sets it."""
+
+EXPIRING: frozenset[Kind] = frozenset({"zoho"})
+"""Kinds whose CRM delivers through a channel for a time only, and says nothing when that ends."""
 
 
 @dataclass(frozen=True, slots=True)

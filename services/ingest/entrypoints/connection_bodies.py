@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 from libs.common.contracts.events import ATTRIBUTE, DealFields
 from libs.common.contracts.values import Instant, clean_text
 from libs.common.web.errors import ErrorItem
+from services.ingest.domain.connections import EXPIRING
 from services.ingest.domain.counters import HIGHEST
 from services.ingest.domain.crm.model import Kind
 from services.ingest.domain.crm.secrets import useless
@@ -62,7 +63,8 @@ class PutConnection(Command):
     ones that are there stay. Of two the newer comes first; both prove deliveries, the older one
     until `old_secret_expires_at`. `counter` is a JSON pointer into bodies, to a number that the
     source raises by one with each delivery. Until `record_until`, at most 14 days ahead, deliveries
-    are recorded, redacted."""
+    are recorded, redacted. `channel_expires_at` is when the channel ends through which Zoho
+    delivers."""
 
     kind: Kind
     secrets: Annotated[list[Secret], Field(min_length=1, max_length=MAX_SECRETS)] | None = None
@@ -79,6 +81,7 @@ class PutConnection(Command):
     mapping_id: Id | None = None
     old_secret_expires_at: Instant | None = None
     record_until: Instant | None = None
+    channel_expires_at: Instant | None = None
     counter: (
         Annotated[
             str,
@@ -138,11 +141,15 @@ class NumbersFilled(Command):
 
 
 def setting_faults(wanted: PutConnection, now: datetime) -> Iterator[ErrorItem]:
-    """A pointer into bodies that are no JSON; recording without an end in sight."""
+    """A pointer into bodies that are no JSON; recording without an end in sight; the end of what
+    has none."""
     if wanted.record_until is not None and wanted.record_until > now + RECORDING:
         yield ErrorItem("at most 14 days from now", "invalid_field", pointer="/record_until")
     if wanted.counter is not None and wanted.kind == "salesforce_outbound":
         yield ErrorItem("its messages are no JSON", "invalid_field", pointer="/counter")
+    if wanted.channel_expires_at is not None and wanted.kind not in EXPIRING:
+        detail = "its deliveries come through no channel that expires"
+        yield ErrorItem(detail, "invalid_field", pointer="/channel_expires_at")
 
 
 def secret_faults(kind: Kind, secrets: Sequence[str]) -> Iterator[ErrorItem]:
