@@ -21,6 +21,7 @@ from services.alerts.app.judging import Judge
 from services.alerts.app.moments import Moments
 from services.alerts.app.sandboxes import Sandboxes
 from services.alerts.app.scheduling import Scheduler
+from services.alerts.app.settling import Settling
 from services.alerts.app.state import AlertsState
 from services.alerts.entrypoints.api import routers
 from services.alerts.settings import AlertsSettings
@@ -74,7 +75,7 @@ class _Wiring:
             self._clock,
             self._log,
             self._compiler,
-            self._sandboxes,
+            Settling(self._worker, PostgresWork, self._log),
             self._settings.max_rules,
         )
 

@@ -13,7 +13,7 @@ from libs.common.db.database import driver
 from services.alerts.adapters import subjects, turns
 from services.alerts.adapters.store import PostgresJudging, judging
 from services.alerts.app.ports import Mark, SubjectKey
-from services.alerts.app.work import EPOCH, Imports, Sandbox
+from services.alerts.app.work import EPOCH, Acceptance, Imports, Sandbox
 
 _BIND = text("SELECT set_config('app.tenant', :tenant, true)")
 _WATERMARK = "SELECT min(watermark), count(*) FROM alerts.watermarks WHERE partition < $1"
@@ -31,7 +31,7 @@ _BUSY = """SELECT t.tenant_id, COALESCE(c.now, $1) FROM ingest_api.tenants_all_v
             WHERE d.tenant_id = t.tenant_id AND d.due_at <= COALESCE(c.now, $1)))"""
 _IMPORTS = """SELECT count(*) FILTER (WHERE state = 'running')::int, max(finished_at)
     FROM ingest_api.imports_all_v1 WHERE tenant_id = $1 AND NOT dry_run"""
-_UNAPPENDED = "SELECT min(oldest_unappended) FROM ingest_api.acceptance_all_v1"
+_ACCEPTANCE = "SELECT min(oldest_unappended), min(updated_at) FROM ingest_api.acceptance_all_v1"
 _FOLDED = """SELECT partition, next_offset FROM funnel_api.positions_v1
     WHERE reader_group = 'funnel' AND topic = $1 AND topic_id = $2"""
 _CONSUMED = """SELECT partition, next_offset FROM alerts.positions
@@ -99,9 +99,8 @@ class PostgresWork:
     async def imports(self, tenant_id: str) -> Imports:
         return Imports(*await (await self._conn()).fetchrow(_IMPORTS, tenant_id))
 
-    async def oldest_unappended(self) -> datetime | None:
-        found: datetime | None = await (await self._conn()).fetchval(_UNAPPENDED)
-        return found
+    async def acceptance(self) -> Acceptance:
+        return Acceptance(*await (await self._conn()).fetchrow(_ACCEPTANCE))
 
     async def folded(self, topic: str, topic_id: str) -> Mapping[int, int]:
         return dict(await (await self._conn()).fetch(_FOLDED, topic, topic_id))

@@ -6,7 +6,7 @@ from libs.common.clock import Clock
 from libs.common.db.database import Database
 from libs.common.eventlog.port import EventLog
 from services.alerts.app.compiling import Compiler
-from services.alerts.app.sandboxes import Sandboxes
+from services.alerts.app.settling import Settling
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,5 +18,5 @@ class AlertsState:
     clock: Clock
     log: EventLog
     compiler: Compiler
-    sandboxes: Sandboxes
+    settling: Settling
     max_rules: int

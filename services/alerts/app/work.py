@@ -33,6 +33,23 @@ class Imports:
         return not self.running and (self.finished_at or EPOCH) <= sure
 
 
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """Since when the oldest accepted event waits to be appended, as all processes of ingest said
+    at `said_at` or later (`None` where there is none)."""
+
+    oldest: datetime | None
+    said_at: datetime | None
+
+    def waits(self, at: datetime) -> bool:
+        """Whether something that was accepted by then is known to wait."""
+        return self.oldest is not None and self.oldest <= at
+
+    def told(self, at: datetime) -> bool:
+        """Whether each process has spoken since."""
+        return self.said_at is None or self.said_at >= at
+
+
 def digest_of(tenant_id: str, import_id: UUID | None) -> str | None:
     """What the alerts that an import brought have in common."""
     return None if import_id is None else str(uuid5(tenant_id, "digest", str(import_id)))
@@ -81,7 +98,7 @@ class Work(Protocol):
 
     async def imports(self, tenant_id: str) -> Imports: ...
 
-    async def oldest_unappended(self) -> datetime | None: ...
+    async def acceptance(self) -> Acceptance: ...
 
     async def folded(self, topic: str, topic_id: str) -> Mapping[int, int]:
         """The funnel's next offset, by partition."""

@@ -82,7 +82,7 @@ def _backwards(now: datetime) -> Invalid:
 
 async def _answer(state: AlertsState, sandbox: Sandbox, status: int) -> Response:
     try:
-        settled = await state.sandboxes.settled(sandbox)
+        settled = await state.settling.settled(sandbox)
     except LogError as error:
         detail = "the event log does not answer; ask again"
         raise Unavailable(detail, code="log_unavailable", retry_after=2) from error

@@ -1,5 +1,6 @@
 """What `GET /v1/projection` is computed from; each read belongs to a tenant's transaction."""
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -8,9 +9,11 @@ from libs.common.db.database import driver
 from services.funnel.app.caught_up import Accepted, Projected
 from services.funnel.app.watermark import Folded
 
-_ACCEPTED = """SELECT (SELECT min(oldest_unappended) FROM ingest_api.acceptance_all_v1),
-    count(*)::int, min(started_at)
-    FROM ingest_api.imports_v1 WHERE tenant_id = $1 AND state = 'running' AND NOT dry_run"""
+_ACCEPTED = """SELECT p.oldest, p.said_at, i.running, i.oldest
+    FROM (SELECT min(oldest_unappended) AS oldest, min(updated_at) AS said_at
+        FROM ingest_api.acceptance_all_v1) p,
+        (SELECT count(*)::int AS running, min(started_at) AS oldest FROM ingest_api.imports_v1
+        WHERE tenant_id = $1 AND state = 'running' AND NOT dry_run) i"""
 _FOLDED = """SELECT partition, next_offset, log_time FROM funnel.positions
     WHERE reader_group = $1 AND topic = $2 AND topic_id = $3"""
 _HELD = """SELECT
@@ -21,6 +24,12 @@ _HELD = """SELECT
             WHERE d.tenant_id = $1 AND d.wake_at <= c.now),
     COALESCE((SELECT current FROM funnel.generations WHERE tenant_id = $1), 1),
     (SELECT watermark FROM funnel.watermarks WHERE name = 'deals')"""
+
+
+async def now(tx: AsyncConnection) -> datetime:
+    """The database's clock."""
+    found: datetime = await (await driver(tx)).fetchval("SELECT clock_timestamp()")
+    return found
 
 
 async def accepted(tx: AsyncConnection, tenant_id: str) -> Accepted:

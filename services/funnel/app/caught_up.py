@@ -10,11 +10,19 @@ from services.funnel.app.watermark import Folded
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What was accepted and is not in the log yet; read it before the log's ends."""
+    """What was accepted and is not in the log yet; read it before the log's ends.
+
+    All processes of ingest have said so at `said_at` or later; `None` if there are none.
+    """
 
     oldest_unappended: datetime | None
+    said_at: datetime | None
     running_imports: int
     oldest_import: datetime | None
+
+    def told(self, asked: datetime) -> bool:
+        """Whether each process has spoken since: what it spooled before is known."""
+        return self.said_at is None or self.said_at >= asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +58,22 @@ class Progress:
 
 
 def progress(
-    now: datetime, accepted: Accepted, ends: Mapping[Partition, PartitionEnds], held: Projected
+    asked: datetime,
+    accepted: Accepted,
+    ends: Mapping[Partition, PartitionEnds],
+    held: Projected,
+    now: datetime,
 ) -> Progress:
-    """Caught up means: everything accepted before the question is folded, nothing waits."""
+    """Caught up means: everything accepted before the question is folded, nothing waits.
+
+    `asked` is of the database's clock, as what ingest has said.
+    """
     partitions = [_lag(p.number, end, held.folded) for p, end in sorted(ends.items())]
     records = sum(lag.end_offset - lag.next_offset for lag in partitions)
-    nothing_ahead = accepted.oldest_unappended is None and not accepted.running_imports
+    ahead = accepted.oldest_unappended is not None or accepted.running_imports > 0
     marks = [mark for mark in (held.watermark, accepted.oldest_import) if mark is not None]
     return Progress(
-        caught_up=nothing_ahead and records == 0 and held.waiting == 0,
+        caught_up=accepted.told(asked) and not ahead and records == 0 and held.waiting == 0,
         lag_records=records,
         lag_seconds=_seconds_behind(now, partitions, held.folded),
         watermark=min(marks) if held.watermark is not None else None,

@@ -47,7 +47,7 @@ class Waiting(Protocol):
 
 
 class Heartbeat:
-    """Writes every second since when events wait, and removes rows of processes that are gone.
+    """Writes all the time since when events wait, and removes rows of processes that are gone.
 
     What a dead process had in flight it had not acknowledged, so nothing is lost with its row. What
     lies in its spool it had: that row stays, and holds the watermark, until another process has
@@ -85,9 +85,10 @@ class Heartbeat:
                 await tx.execute(_LEAVE, {"process_id": self._process_id})
 
     async def beat(self) -> None:
-        who = {"process_id": self._process_id, "spools": list(self._spools.names)}
-        since = {"oldest": self._in_flight(), "spooled": self._spools.oldest()}
+        """The instant is the database's, so the look comes last: what it says is true by then."""
         async with worker_transaction(self._database) as tx:
+            who = {"process_id": self._process_id, "spools": list(self._spools.names)}
+            since = {"oldest": self._in_flight(), "spooled": self._spools.oldest()}
             await tx.execute(_BEAT, who | since)
             await tx.execute(_INHERIT, who)
             if self._steady():

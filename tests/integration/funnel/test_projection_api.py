@@ -78,6 +78,22 @@ async def test_what_is_not_read_yet_is_lag(database_url: str) -> None:
         assert (state["caught_up"], state["lag_records"]) == (False, len(STORY))
 
 
+@pytest.mark.parametrize(("said", "caught_up"), [(-3_600, False), (3_600, True)])
+async def test_each_process_of_ingest_has_to_have_spoken_since_the_question(
+    funnel: Served, said: int, caught_up: bool
+) -> None:
+    """Before it has, what it spooled for the answer that made somebody ask is not known."""
+    tenant = await funnel.tenant()
+    await told(funnel, tenant)
+    await funnel.hand.execute(
+        "INSERT INTO ingest.processes VALUES ('p', NULL, now() + make_interval(secs => $1))", said
+    )
+    try:
+        assert (await funnel.get(tenant, "/v1/projection"))["caught_up"] is caught_up
+    finally:
+        await funnel.hand.execute("DELETE FROM ingest.processes")
+
+
 async def test_a_running_import_of_the_own_tenant_is_waited_for(funnel: Served) -> None:
     tenant, other = await funnel.tenant(), await funnel.tenant()
     await told(funnel, tenant)
