@@ -85,7 +85,8 @@ def _first(body: Mapping[str, Any], meta: Mapping[str, Any], connection: Connect
     )
     before = {name: old for name, old in previous.items() if record and record.get(name) != old}
     shown = current if current is not None else body.get("previous")
-    return Notice(entity, _ACTIONS.get(action, action), object_id, shown, before, meta, draft)
+    named = _ACTIONS.get(action, action)
+    return Notice(entity, named, object_id, shown, before, meta, draft, whole=bool(previous))
 
 
 def _first_id(

@@ -10,6 +10,7 @@ from services.ingest.domain.crm.drafts import Draft
 from services.ingest.domain.crm.fields import changes, ident, name_of
 from services.ingest.domain.crm.model import Refresh
 from services.ingest.domain.crm.pipedrive_notice import Notice
+from services.ingest.domain.crm.pipedrive_status import outcome, unclear, was
 from services.ingest.domain.crm.times import iso
 
 _TABLE = {
@@ -38,7 +39,7 @@ def _created(notice: Notice) -> Iterable[Told]:
     deal_id, record = notice.draft.connection.deal(notice.id), notice.fields
     yield notice.draft.created(deal_id, changes(record, _TABLE, notice.draft.connection))
     if record.get("status") in _NOT_OPEN:
-        yield from _status(notice, deal_id, "open", None)
+        yield from outcome(notice, deal_id, "open", None)
 
 
 def _changed(notice: Notice) -> Iterable[Told]:
@@ -52,7 +53,8 @@ def _changed(notice: Notice) -> Iterable[Told]:
     given = changes(record, _TABLE, draft.connection)
     place = {name: given.pop(name) for name in _PLACES if name in given}
     is_open = record.get("status") not in _NOT_OPEN
-    moved_at = _moved_at(notice) if is_open or "status" in notice.before else None
+    before = was(notice)
+    moved_at = _moved_at(notice) if is_open or before is not None else None
     if "stage_id" in place and moved_at is not None:
         yield _move(replace(draft, at=moved_at[0]), deal_id, place, claimed)
     if is_open and (moved_at is None or moved_at[0] != draft.at or "stage_id" not in place):
@@ -60,7 +62,9 @@ def _changed(notice: Notice) -> Iterable[Told]:
     if given:
         held = {name: claimed[name] for name in given if name in claimed}
         yield draft.deal("deal.updated", deal_id, changes=given, previous=held or None)
-    yield from _status(notice, deal_id, notice.before.get("status"), place.get("stage_id"))
+    yield from outcome(notice, deal_id, before, place.get("stage_id"))
+    if unclear(notice):
+        yield Refresh("deal", notice.id, "partial")
 
 
 def _claimed(notice: Notice) -> dict[str, Any]:
@@ -82,23 +86,6 @@ def _moved_at(notice: Notice) -> tuple[datetime | None] | None:
 def _move(draft: Draft, deal_id: str, place: Mapping[str, Any], claimed: Mapping[str, Any]) -> Told:
     came_from = ident(claimed.get("stage_id"))
     return draft.deal("deal.stage_changed", deal_id, "/stage", **place, from_stage_id=came_from)
-
-
-def _status(notice: Notice, deal_id: str, was: Any, stage_id: Any) -> Iterable[Told]:
-    draft, record = notice.draft, notice.fields
-    status, reason = record.get("status"), record.get("lost_reason") or None
-    if status == "lost" and (was not in (None, "lost") or "lost_reason" in notice.before):
-        yield draft.deal("deal.lost", deal_id, "/status", reason_text=reason)
-    elif was in (None, status):
-        return
-    elif status == "won":
-        yield draft.deal("deal.won", deal_id, "/status")
-    elif status == "deleted":
-        yield draft.deal("deal.deleted", deal_id, "/status")
-    elif was == "deleted":
-        yield draft.deal("deal.restored", deal_id, "/status")
-    elif status == "open":
-        yield draft.deal("deal.reopened", deal_id, "/status", stage_id=stage_id)
 
 
 def _gone(notice: Notice) -> Iterable[Told]:

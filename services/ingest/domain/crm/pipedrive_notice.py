@@ -12,7 +12,8 @@ from services.ingest.domain.crm.fields import ident
 @dataclass(frozen=True, slots=True)
 class Notice:
     """`action` is `create`, `change`, `delete` or `merge`; `record` is the object afterwards, or as
-    it last was; `before` has the old values of what is said to have changed."""
+    it last was; `before` has the old values of what is said to have changed. `whole`: it was
+    compared with the whole record as it was, so that nothing else changed."""
 
     entity: str
     action: str
@@ -21,6 +22,7 @@ class Notice:
     before: Mapping[str, Any]
     meta: Mapping[str, Any]
     draft: Draft
+    whole: bool = False
 
     @property
     def fields(self) -> dict[str, Any]:
