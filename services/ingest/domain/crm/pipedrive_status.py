@@ -3,7 +3,7 @@ an outcome may show by its times only; what shows by nothing is not told."""
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeGuard
 
 from services.ingest.domain.crm.bodies import Told
 from services.ingest.domain.crm.pipedrive_notice import Notice
@@ -58,7 +58,7 @@ def unclear(notice: Notice) -> bool:
     return status != "open" or any(map(notice.before.get, (*_TIMES, "lost_reason")))
 
 
-def _ended(status: Any) -> bool:
+def _ended(status: Any) -> TypeGuard[str]:
     return isinstance(status, str) and status in _ENDS
 
 
