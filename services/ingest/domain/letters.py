@@ -13,6 +13,7 @@ from services.ingest.domain.crm.attempts import steady
 from services.ingest.domain.crm.deal_named import deal_of
 from services.ingest.domain.crm.model import Delivery, Puzzle
 from services.ingest.domain.model import Examined, Rejection
+from services.ingest.domain.untouched import Untouched
 
 _KEPT = frozenset(
     {
@@ -51,8 +52,8 @@ class Letter:
 
 
 def of_puzzles(live: Live, delivery: Delivery, puzzles: Iterable[Puzzle]) -> list[Letter]:
-    told = headers(live, delivery)
-    return [_of_puzzle(live, delivery, puzzle, told) for puzzle in puzzles]
+    told, texts = headers(live, delivery), Untouched(live.kind, delivery.body)
+    return [_of_puzzle(live, delivery, puzzle, told, texts) for puzzle in puzzles]
 
 
 def of_rejected(
@@ -74,16 +75,25 @@ def of_rejected(
 
 
 def _of_puzzle(
-    live: Live, delivery: Delivery, puzzle: Puzzle, told: Sequence[tuple[str, bytes]]
+    live: Live,
+    delivery: Delivery,
+    puzzle: Puzzle,
+    told: Sequence[tuple[str, bytes]],
+    texts: Untouched,
 ) -> Letter:
-    why = (puzzle.code, puzzle.detail)
-    letter = _letter(live, None, why, told, written(puzzle.raw, delivery))
-    secrets = live.connection.secrets
+    why, secrets = (puzzle.code, puzzle.detail), live.connection.secrets
+    body = _kept(texts.at(puzzle.place), written(puzzle.raw, delivery), secrets)
     named = without(written(steady(live.kind, puzzle.raw), delivery), secrets)
     deal_id = deal_of(live.kind, puzzle, delivery, live.connection)
     harmless = deal_id is not None and without(deal_id.encode(), secrets) == deal_id.encode()
+    letter = _letter(live, None, why, told, body)
     told_deal = deal_id if harmless else None
     return replace(letter, named=sha256(named).hexdigest(), deal_id=told_deal)
+
+
+def _kept(text: bytes | None, spelled: bytes, secrets: Iterable[str]) -> bytes:
+    """The text as it came; but a secret may stand in it in many spellings, in `spelled` in one."""
+    return spelled if text is None or without(spelled, secrets) != spelled else text
 
 
 def _letter(
@@ -130,7 +140,7 @@ def _attributes(event: IncomingEvent) -> list[tuple[str, bytes]]:
 
 
 def written(raw: Any, delivery: Delivery) -> bytes:
-    """The part; of one that nests too deep to be written, the whole delivery."""
+    """The part as JSON; of one that nests too deep to be written, the whole delivery."""
     if isinstance(raw, bytes):
         return raw
     try:

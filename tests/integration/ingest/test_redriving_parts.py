@@ -178,3 +178,20 @@ async def test_an_event_that_only_the_door_refuses_is_asked_about_again(dead: Gr
     (told,) = (await dead.redrive(ids=[letter["id"]]))["results"]
     assert (told["status"], told["code"]) == ("refused", letter["code"])
     assert entered(dead) == []
+
+
+async def test_what_came_is_shown_to_the_byte_and_enters(dead: Graveyard) -> None:
+    own = await hubspot(dead)
+    change = (
+        '{"subscriptionType": "deal.propertyChange", "objectId": 7.0, "propertyName": "amount",'
+        ' "propertyValue": -5.00, "occurredAt": 1772355600000}'
+    )
+    other = '{"x" : 1.50}'
+    body = f"[ {change} ,{other} ]".encode()
+    answer = await deliver(api_of(dead), own, body, hubspot_signed(body, SECRET))
+    assert answer.json()["rejected"] == 2, answer.text
+    shown = [await dead.whole(letter["id"]) for letter in await dead.listed()]
+    assert {one["body"] for one in shown} == {change, other}
+    await mend(dead, own, field_map={"amount": "attributes.change"})
+    assert (await dead.redrive(deal_id="7"))["redriven"] == 1
+    assert json.loads(entered(dead)[0].data)["changes"] == {"attributes.change": -5.0}

@@ -1,6 +1,7 @@
 """From a body to its parts, and from each part to events: one rotten part spoils no other."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from hashlib import sha256
@@ -69,10 +70,15 @@ def gathered_by_place(
         told = list(_each(parts, translate, bounds, weighed=whole is not None))
     except TooMuch as much:
         raw = list(parts) if whole is None else whole
-        return Translation(puzzles=[Puzzle(much.code, much.detail, raw)])
+        return Translation(puzzles=[Puzzle(much.code, much.detail, raw, place="whole")])
+    alone = len(told) == 1
     return Translation(
         events=[event for one in told for event in one.events],
-        puzzles=[puzzle for one in told for puzzle in one.puzzles],
+        puzzles=[
+            replace(puzzle, place="whole" if alone else place)
+            for place, one in enumerate(told)
+            for puzzle in one.puzzles
+        ],
         refreshes=[refresh for one in told for refresh in one.refreshes],
     )
 

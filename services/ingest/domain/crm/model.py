@@ -19,6 +19,8 @@ Kind = Literal[
     "espocrm", "standard_webhooks", "generic",
 ]  # fmt: skip
 RefusalCode = Literal["signature_missing", "signature_invalid", "timestamp_invalid", "stale"]
+Place = int | Literal["whole"] | None
+"""Where the body has a part: the part's number, from 0, or all of it; `None`: nowhere as it is."""
 RefreshReason = Literal["gap", "overflow", "no_values", "partial"]
 
 
@@ -89,12 +91,14 @@ class Unreadable(Exception):
 @dataclass(frozen=True, slots=True)
 class Puzzle:
     """A part of a readable delivery that makes no event: kept as a dead letter, never refused.
-    `deal_id` is the one deal that its events would be of, where it makes some."""
+    `deal_id` is the one deal that its events would be of, where it makes some, and `place` is set
+    once all parts are known."""
 
     code: str
     detail: str
     raw: Any
     deal_id: str | None = None
+    place: Place = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ _ACCOUNT = {
     "Account_Name": "name", "Industry": "industry", "Owner": "owner_id",
     "Parent_Account": "parent_id",
 }  # fmt: skip
-_SECRET = ("token", "query_params")
+SECRET = ("token", "query_params")
 _BY_RECORD = ("affected_values", "affected_fields")
 
 
@@ -59,7 +59,7 @@ def translate(delivery: Delivery, connection: Connection) -> Translation:
     body = read(delivery)
     if not isinstance(body, dict):
         raise Unreadable("a notification of Zoho is an object")
-    shown = {name: value for name, value in body.items() if name not in _SECRET}
+    shown = {name: value for name, value in body.items() if name not in SECRET}
     return gathered(_parts(shown), lambda part: _told(part, connection), shown, delivery.bounds)
 
 

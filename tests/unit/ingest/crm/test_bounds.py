@@ -208,7 +208,7 @@ def test_an_installation_sets_how_much_is_taken(kind: Kind) -> None:
 def weighed(kind: Kind, body: Any) -> list[Any]:
     """The parts that are copied for each of the records."""
     if kind == "zoho":
-        return list(zoho._parts({n: v for n, v in body.items() if n not in zoho._SECRET}))
+        return list(zoho._parts({n: v for n, v in body.items() if n not in zoho.SECRET}))
     return list(salesforce_cdc._records(without_origin(body)))
 
 
