@@ -18,7 +18,7 @@ from libs.common.clock import Clock
 from libs.common.db.database import Database
 from services.ingest.adapters import channel_expiry, connection_counters, connection_secrets
 from services.ingest.adapters.transactions import worker_transaction
-from services.ingest.app.connection_counts import ConnectionCounts, Key, Tally
+from services.ingest.app.connection_counts import SKEW, ConnectionCounts, Key, Tally
 from services.ingest.app.ports import IndexUnavailable
 
 QUIET_HOURS = 6
@@ -36,7 +36,11 @@ _COUNT = text("""
         rejected = c.rejected + excluded.rejected,
         refused = c.refused + excluded.refused,
         last_delivery_at = greatest(c.last_delivery_at, excluded.last_delivery_at),
-        last_event_at = greatest(c.last_event_at, excluded.last_event_at)
+        last_event_at = CASE
+            WHEN c.last_event_at > greatest(c.last_delivery_at, excluded.last_delivery_at) + :skew
+                AND excluded.last_delivery_at IS NOT NULL
+            THEN excluded.last_event_at
+            ELSE greatest(c.last_event_at, excluded.last_event_at) END
 """)
 _HOUR = text("""
     INSERT INTO ingest.connection_hours AS h (tenant_id, connection_id, hour, deliveries)
@@ -137,6 +141,7 @@ def _counted(key: Key, tally: Tally) -> Mapping[str, Any]:
         "refused": tally.refused,
         "last_delivery_at": tally.last_delivery_at,
         "last_event_at": tally.last_event_at,
+        "skew": SKEW,
     }
 
 

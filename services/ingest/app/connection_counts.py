@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from services.ingest.domain.connections import Live
 from services.ingest.domain.counters import MOST
@@ -11,6 +11,8 @@ from services.ingest.domain.ranges import Ranges, united
 
 Key = tuple[str, str]
 """Tenant and connection."""
+SKEW = timedelta(seconds=60)
+"""How far a source's clock may be ahead of ours, for an event of it to have happened."""
 
 
 @dataclass(frozen=True, slots=True)

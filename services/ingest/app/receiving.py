@@ -11,7 +11,7 @@ from libs.common.clock import Clock
 from services.ingest.app import counting, reading
 from services.ingest.app.accept import Acceptor
 from services.ingest.app.ahead import flagged
-from services.ingest.app.connection_counts import ConnectionCounts, Delivered
+from services.ingest.app.connection_counts import SKEW, ConnectionCounts, Delivered
 from services.ingest.app.connector_faults import ours
 from services.ingest.app.ports import Keeper, Sandboxes
 from services.ingest.app.reading import Understood, beside
@@ -142,7 +142,7 @@ class Receiver:
                 accepted=by.count("accepted"),
                 duplicates=by.count("duplicate"),
                 rejected=by.count("rejected") + puzzles,
-                last_event_at=_latest(decision.fresh),
+                last_event_at=_latest(decision.fresh, receipt.received_at),
                 number=understood.number,
             ),
         )
@@ -153,5 +153,8 @@ def _received(decision: Decision, told: Translation, kept: int) -> Received:
     return Received(by.count("accepted"), by.count("duplicate"), kept, len(told.refreshes))
 
 
-def _latest(fresh: Sequence[Candidate]) -> datetime | None:
-    return max((event.envelope.occurred_at for event in fresh), default=None)
+def _latest(fresh: Sequence[Candidate], received_at: datetime) -> datetime | None:
+    """When the latest of them happened, also in sandboxes by our clock. What is still to come is
+    left out: it would hide for as long that nothing else came."""
+    times = (event.envelope.occurred_at for event in fresh)
+    return max((at for at in times if at <= received_at + SKEW), default=None)

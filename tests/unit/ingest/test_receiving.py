@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast, get_args
 
 import pytest
@@ -39,10 +39,11 @@ class World:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.threads: dict[str, int] = {}
         self.kept: list[PutAside] = []
+        self.times, self.counts = [NOW], ConnectionCounts()
         connector = Connector(lambda *_: 0, self._translate, signs_time=True)
         connectors, own = dict.fromkeys(get_args(Kind), connector), cast(Any, self)
         self.receiver = Receiver(
-            connectors, own, own, own, ConnectionCounts(), own, SystemClock(), IngestSettings()
+            connectors, own, own, own, self.counts, own, SystemClock(), IngestSettings()
         )
         self._watch(monkeypatch, reading, "examine_incoming", examine_incoming)
         self._watch(monkeypatch, letters, "of_puzzles", letters.of_puzzles)
@@ -57,11 +58,18 @@ class World:
 
     def _translate(self, _: Delivery, of: Connection) -> Translation:
         self.threads["translate"] = threading.get_ident()
-        event = Draft(of, "1", NOW).event("deal.deleted", {"deal_id": "D"})
-        return Translation([event], [Puzzle("invalid_event", "no event", 1)])
+        events = [
+            Draft(of, str(n), at).event("deal.deleted", {"deal_id": "D"})
+            for n, at in enumerate(self.times)
+        ]
+        return Translation(events, [Puzzle("invalid_event", "no event", 1)])
 
     async def accept(self, _: Receipt, examined: Sequence[Any]) -> Any:
         return decide(examined, {})
+
+    async def has(self, _: str) -> bool:
+        """A sandbox, where nothing is flagged for its time."""
+        return True
 
     async def keep(self, aside: PutAside) -> None:
         self.kept.append(aside)
@@ -89,3 +97,29 @@ async def test_a_large_body_is_worked_on_beside_the_event_loop(
     assert set(world.threads) == {"translate", "examine_incoming", "of_puzzles", "of_rejected"}
     here = threading.get_ident()
     assert {thread != here for thread in world.threads.values()} == {beside}
+
+
+@pytest.mark.parametrize(
+    ("ahead", "latest"),
+    [
+        (["-1d", "-2d"], "-1d"),
+        (["-1d", "+20s"], "+20s"),
+        (["-1d", "+1h"], "-1d"),
+        (["-1d", "+60000d"], "-1d"),
+        (["+60000d"], None),
+        ([], None),
+    ],
+)
+async def test_the_latest_event_is_one_that_has_happened(
+    monkeypatch: pytest.MonkeyPatch, ahead: list[str], latest: str | None
+) -> None:
+    world = World(monkeypatch)
+    world.times = [_from_now(one) for one in ahead]
+    await world.receiver.receive(OWN, Delivery(b"x", {}), Receipt("t", NOW))
+    (tally,) = world.counts.take().values()
+    assert tally.last_event_at == (None if latest is None else _from_now(latest))
+
+
+def _from_now(text: str) -> datetime:
+    unit = {"s": "seconds", "h": "hours", "d": "days"}[text[-1]]
+    return NOW + timedelta(**{unit: int(text[:-1])})
