@@ -52,13 +52,26 @@ def test_every_reference_leads_to_a_part_of_the_document(wanted: Documents) -> N
         assert set(references(document)) <= parts, name
 
 
-def test_every_operation_tells_of_limits(wanted: Documents) -> None:
+def test_every_operation_tells_of_limits_and_of_what_is_away(wanted: Documents) -> None:
     for document in wanted.values():
-        told = document["components"]["responses"]["OverLimit"]
-        assert {"Retry-After", "RateLimit", "RateLimit-Policy"} == set(told["headers"])
+        over, away = (document["components"]["responses"][n] for n in ("OverLimit", "Unavailable"))
+        assert _insisted(over) == {"Retry-After", "RateLimit", "RateLimit-Policy"}
+        assert _insisted(away) == {"Retry-After"}
         for operations in document["paths"].values():
             for operation in operations.values():
-                assert "429" in operation["responses"], operation["operationId"]
+                assert operation["responses"].keys() >= {"429", "503"}, operation["operationId"]
+
+
+def _insisted(response: Any) -> set[str]:
+    """The headers that an answer always has."""
+    return {name for name, header in response["headers"].items() if header["required"]}
+
+
+def test_what_is_put_may_be_new(wanted: Documents) -> None:
+    for document in wanted.values():
+        for operations in document["paths"].values():
+            told = operations.get("put", {"responses": {"200": {}, "201": {}}})["responses"]
+            assert told["200"].get("content") == told["201"].get("content")
 
 
 def test_an_import_tells_its_limits(wanted: Documents) -> None:

@@ -30,6 +30,12 @@ from services.ingest.entrypoints.state import ingest_of
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 NDJSON = "application/x-ndjson"
+EXPORTED: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "A CloudEvent in each line.",
+        "content": {NDJSON: {"schema": {"type": "string"}}},
+    }
+}
 router = APIRouter(tags=["events"])
 Writer = Annotated[Principal, Depends(require("events:write"))]
 Admin = Annotated[Principal, Depends(require("admin"))]
@@ -72,7 +78,7 @@ async def _taken(request: Request, principal: Principal, mode: Mode, body: bytes
     return accepted(decision, batch=delivery.batch)
 
 
-@router.get("/v1/events")
+@router.get("/v1/events", response_class=StreamingResponse, responses=EXPORTED)
 async def export_events(
     request: Request,
     principal: Admin,

@@ -12,10 +12,11 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common.db import audit
+from libs.common.quotas import Policy, Standing
 from libs.common.web.answers import json_answer
 from libs.common.web.auth import Principal
 from libs.common.web.commands_once import command_once, documented_once
-from libs.common.web.errors import TooMany
+from libs.common.web.quota_headers import OverLimit
 from services.ingest.adapters.dead_letters import SqlLetters
 from services.ingest.app.redriving import Outcome
 from services.ingest.entrypoints.answers import unavailable
@@ -32,6 +33,7 @@ from services.ingest.entrypoints.state import IngestState, ingest_of
 router = APIRouter(tags=["dead letters"])
 SECONDS = 20.0
 """A redrive that takes longer is given up; what entered by then enters once more, to no effect."""
+_BUSY = Standing(Policy("redrives", 1, window=None), allowed=False, remaining=0)
 
 
 @router.post(
@@ -92,7 +94,7 @@ async def _alone(
         letters = SqlLetters(tx, owner, actor, ingest.clock, ingest.expressions)
         if not await letters.alone():
             detail = "dead letters are being redriven or dismissed at the moment; send it again"
-            raise TooMany(detail, code="redrive_running", retry_after=1)
+            raise OverLimit(detail, _BUSY, code="redrive_running", retry_after=1)
         yield tx, letters
 
 
