@@ -10,7 +10,7 @@ from libs.common.clock import Clock
 from libs.common.db.database import Database
 from libs.common.db.leases import Lease
 from libs.common.eventlog.heartbeat import Heartbeat
-from libs.common.eventlog.loop_errors import reason, waits
+from libs.common.eventlog.loop_errors import waits
 from libs.common.eventlog.port import UnknownTopic
 from libs.common.retry import Backoff
 
@@ -70,9 +70,9 @@ class Stepper:
                 backoff.reset()
             except Exception as error:
                 if not _mends(error):
-                    _log.error("worker_stopped", worker=self.name, error=reason(error))
+                    _log.error("worker_stopped", worker=self.name, error=error)
                     raise
-                _log.warning("worker_waits", worker=self.name, error=reason(error))
+                _log.warning("worker_waits", worker=self.name, error=error)
                 await backoff.pause(stop)
         await self._release()
 
@@ -92,7 +92,7 @@ class Stepper:
             except Exception as error:
                 if not _mends(error):
                     raise
-                _log.info("lease_not_released", worker=self.name, error=reason(error))
+                _log.info("lease_not_released", worker=self.name, error=error)
 
 
 def _mends(error: Exception) -> bool:

@@ -42,7 +42,7 @@ class Trickle:
         try:
             await self.step(world, count)
         except ClientError as error:
-            _log.warning("demo events not sent", reason=str(error), count=count)
+            _log.warning("demo events not sent", error=error, count=count)
 
     async def step(self, world: World, count: int) -> Sequence[Event]:
         """Send `count` events that fit the deals as they are now."""

@@ -55,6 +55,7 @@ class Database:
             pool_recycle=1800,
             pool_timeout=pool_timeout,
             json_deserializer=_as_text,
+            hide_parameters=True,
             connect_args={
                 "server_settings": _settings(role, statement_timeout),
                 "timeout": CONNECT_TIMEOUT,

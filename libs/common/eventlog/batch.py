@@ -141,7 +141,7 @@ class Committer:
 
     async def _bury(self, piece: _Piece, error: Exception, stop: asyncio.Event) -> None:
         record = piece.records[0]
-        log.error("record_is_poison", group=self._group, error=reason(error), topic=record.topic,
+        log.error("record_is_poison", group=self._group, error=error, topic=record.topic,
                   partition=record.partition, offset=record.offset)  # fmt: skip
         await self._persist(piece, stop, Buried(record, code_of(error), reason(error)))
 
@@ -201,7 +201,7 @@ class Committer:
         have happened, the next attempt finds the position moved and is fenced.
         """
         metrics.CONSUMER_RETRIES.labels(self._group).inc()
-        log.warning("batch_retried", group=self._group, error=reason(error))
+        log.warning("batch_retried", group=self._group, error=error)
         await backoff.pause(stop)
         self._heartbeat.beat()
         try:

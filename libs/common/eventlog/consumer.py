@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from libs.common.contracts.topics import TOPICS
 from libs.common.eventlog.dead_letter import Buried
 from libs.common.eventlog.loop import ConsumerLoop, Handler
-from libs.common.eventlog.loop_errors import reason, waits
+from libs.common.eventlog.loop_errors import waits
 from libs.common.eventlog.port import EventLog, Record, TopicConfig
 from libs.common.retry import Backoff
 
@@ -61,7 +61,7 @@ class Consumer:
             except Exception as error:
                 if not waits(error):
                     raise
-                _log.warning("log_awaited", error=reason(error))
+                _log.warning("log_awaited", error=error)
                 await backoff.pause(stop)
         return None
 

@@ -20,7 +20,7 @@ from libs.common.eventlog.counting import LagShown
 from libs.common.eventlog.dead_letter import Buried, DeadLetterBudgetExhausted
 from libs.common.eventlog.heartbeat import Heartbeat, ReaderBroken, Stalled, Watchdog
 from libs.common.eventlog.loop_claims import Claims, Hole, Skipped
-from libs.common.eventlog.loop_errors import Poison, reason, waits
+from libs.common.eventlog.loop_errors import Poison, waits
 from libs.common.eventlog.port import (
     EventLog,
     LogUnavailable,
@@ -97,9 +97,9 @@ class ConsumerLoop:
                 await self._session(stop)
             except Exception as error:
                 if not self._survives(error):
-                    log.error("consumer_stopped", group=self._group, error=reason(error))
+                    log.error("consumer_stopped", group=self._group, error=error)
                     raise
-                log.warning("consumer_session_ended", group=self._group, error=reason(error))
+                log.warning("consumer_session_ended", group=self._group, error=error)
                 self.heartbeat.beat()
                 await self._backoff.pause(stop)
 
@@ -194,7 +194,7 @@ class ConsumerLoop:
         try:
             await reader.report(self._claims.at())
         except LogUnavailable as error:
-            log.info("positions_not_reported", group=self._group, error=str(error))
+            log.info("positions_not_reported", group=self._group, error=error)
 
     async def _look(self) -> None:
         """Now and then: how far behind are we, is a partition stuck, which ones are idle?"""

@@ -62,6 +62,6 @@ class LogRetention:
             try:
                 await retain(self._held)
             except LogUnavailable as error:
-                log.warning("retention_waits", error=str(error))
+                log.warning("retention_waits", error=error)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), EVERY)

@@ -17,7 +17,7 @@ from libs.common.db import outbox
 from libs.common.db.database import Database
 from libs.common.db.leases import Lease
 from libs.common.db.outbox import Pending
-from libs.common.eventlog.loop_errors import reason, waits
+from libs.common.eventlog.loop_errors import waits
 from libs.common.eventlog.port import EventLog, RecordTooLarge
 from libs.common.retry import Backoff
 
@@ -73,9 +73,9 @@ class OutboxRelay:
                 backoff.reset()
             except Exception as error:
                 if not isinstance(error, LeaseExpired) and not waits(error):
-                    log.error("relay_stopped", schema=self._schema, error=reason(error))
+                    log.error("relay_stopped", schema=self._schema, error=error)
                     raise
-                log.warning("relay_waits", schema=self._schema, error=reason(error))
+                log.warning("relay_waits", schema=self._schema, error=error)
                 await backoff.pause(stop)
         await self._release()
 
@@ -128,7 +128,7 @@ class OutboxRelay:
         except Exception as error:
             if not waits(error):
                 raise
-            log.warning("outbox_partitions_later", schema=self._schema, error=reason(error))
+            log.warning("outbox_partitions_later", schema=self._schema, error=error)
         else:
             for change in changes:
                 log.info("outbox_partition", schema=self._schema, change=change)
@@ -158,7 +158,7 @@ class OutboxRelay:
         """Its row stays in the outbox for as long as its day is kept."""
         metrics.OUTBOX_REFUSED.labels(self._schema).inc()
         log.error("record_refused_by_log", schema=self._schema, topic=row.topic, outbox_id=row.id,
-                  size=len(row.record.value or b""), error=str(error))  # fmt: skip
+                  size=len(row.record.value or b""), error=error)  # fmt: skip
 
     async def _rest(self, stop: asyncio.Event) -> None:
         """Until rows are told of, or the next look is due."""
@@ -177,7 +177,7 @@ class OutboxRelay:
         except Exception as error:
             if not waits(error):
                 raise
-            log.info("lease_not_released", schema=self._schema, error=reason(error))
+            log.info("lease_not_released", schema=self._schema, error=error)
 
 
 def _by_topic(rows: Sequence[Pending]) -> Mapping[str, Sequence[Pending]]:

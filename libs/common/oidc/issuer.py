@@ -81,7 +81,7 @@ class Issuer:
             self._fetched_at, self._away = self._clock.monotonic(), False
         except (NotFetched, ValueError, TimeoutError) as error:
             self._away = True
-            _log.warning("oidc_keys_not_fetched", error=repr(error), usable=len(self._usable()))
+            _log.warning("oidc_keys_not_fetched", error=error, usable=len(self._usable()))
         finally:
             self._asking = None
             metrics.OIDC_FETCHES.labels("failed" if self._away else "fetched").inc()

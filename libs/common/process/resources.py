@@ -72,6 +72,6 @@ async def until_there(
             return await attempt()
         except (DatabaseUnavailable, LogUnavailable) as error:
             tell(str(error))
-            _log.warning("start_waits", error=str(error))
+            _log.warning("start_waits", error=error)
             await backoff.pause(stop)
     raise StoppedMeanwhile

@@ -81,4 +81,4 @@ class KeyUses:
             async with asyncio.timeout(seconds):
                 await self.write()
         except _FAILURES as error:
-            _log.warning("key_uses_not_written", error=repr(error), keys=len(self._noted))
+            _log.warning("key_uses_not_written", error=error, keys=len(self._noted))

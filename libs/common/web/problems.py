@@ -102,7 +102,7 @@ async def unexpected(request: Request, error: Exception) -> Response:
         detail = "the question took too long; ask for less at once"
         return response(request, Unavailable(detail, retry_after=5, code="query_timeout"))
     if is_transient(error):
-        log.warning("database_unavailable", error=repr(error))
+        log.warning("database_unavailable", error=error)
         detail = "the database does not answer; try again"
         return response(request, Unavailable(detail, retry_after=2, code="database_unavailable"))
     log.error("request_failed", exc_info=error)

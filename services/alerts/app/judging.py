@@ -181,8 +181,7 @@ def _error(stored: StoredRule, facts: Facts, case: Case, error: Exception) -> Ru
     detail = getattr(error, "detail", str(error))
     if not isinstance(error, ExpressionFailed | InvalidExpression):
         detail = "could not be judged; this has been logged"
-        _log.exception("judgement_failed", tenant=case.tenant_id, rule=stored.rule_id,
-                       subject=facts.deal_id)  # fmt: skip
+        _log.exception("judgement_failed", tenant=case.tenant_id, rule=stored.rule_id)
     return _refused(stored, facts, detail)
 
 

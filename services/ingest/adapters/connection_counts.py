@@ -126,7 +126,7 @@ class CountsWriter:
                     self._look_at = self._clock.monotonic() + LOOK_EVERY
                     await self.look(self._clock.now())
             except IndexUnavailable as error:
-                _log.warning("connection_counts_wait", error=repr(error))
+                _log.warning("connection_counts_wait", error=error)
             await asyncio.sleep(EVERY)
 
 

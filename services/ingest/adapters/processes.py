@@ -111,4 +111,4 @@ class Heartbeat:
             await self.beat()
         except IndexUnavailable as error:
             self._steady_since = None
-            _log.warning("ingest_heartbeat_missed", error=repr(error))
+            _log.warning("ingest_heartbeat_missed", error=error)

@@ -122,7 +122,7 @@ class Acceptor:
             seconds = min(self._settings.append_deadline, until - self._clock.monotonic())
             if seconds <= 0 or any(map(spool.bars, waiting)):
                 raise
-            _log.warning("spool_did_not_take", events=len(waiting), error=repr(error))
+            _log.warning("spool_did_not_take", events=len(waiting), error=error)
             if not (appended := await self._append_directly(waiting, seconds)):
                 raise
             return appended
@@ -141,7 +141,7 @@ class Acceptor:
                 appended = await self._appends.submit(direct, direct[0].envelope.tenant_id)
         except (TimeoutError, LogUnavailable, UnknownTopic) as error:
             log.failed()
-            _log.warning("log_did_not_acknowledge", events=len(direct), error=repr(error))
+            _log.warning("log_did_not_acknowledge", events=len(direct), error=error)
             return []
         log.answered()
         return appended
@@ -177,7 +177,7 @@ class Acceptor:
     def _rest(self, step: str, error: Exception) -> None:
         """Leave a silent index alone for a moment, or each request would wait for it."""
         self._index_rests_until = self._clock.monotonic() + self._settings.index_pause
-        _log.warning("ingest_index_skipped", step=step, error=repr(error))
+        _log.warning("ingest_index_skipped", step=step, error=error)
 
     def _group(
         self, run: Callable[[Sequence[T]], Awaitable[Sequence[R]]], limit: float

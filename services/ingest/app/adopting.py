@@ -32,5 +32,5 @@ async def _found(stores: SpoolStores) -> SpoolStore | None:
     try:
         return await asyncio.to_thread(stores.orphan)
     except OSError as error:
-        _log.warning("folders_not_looked_at", error=repr(error))
+        _log.warning("folders_not_looked_at", error=error)
         return None

@@ -53,10 +53,10 @@ class Drainer:
             await self._next_batch()
         except (LogError, TimeoutError) as error:
             self._spool.log.failed()
-            _log.warning("spool_waits", events=len(self._spool), error=repr(error))
+            _log.warning("spool_waits", events=len(self._spool), error=error)
         except (IndexUnavailable, OSError) as error:
             self._spool.log.forget()  # the log was not asked: others have to
-            _log.warning("spool_waits", events=len(self._spool), error=repr(error))
+            _log.warning("spool_waits", events=len(self._spool), error=error)
         except Exception:  # noqa: BLE001  # told loudly, and nothing is lost by trying again
             self._spool.log.forget()
             _log.exception("spool_stuck", events=len(self._spool))
@@ -96,7 +96,7 @@ class Drainer:
             return await append_all(self._log, candidates)
 
     async def _refuse(self, candidate: Candidate, error: RecordTooLarge) -> None:
-        _log.error("spooled_event_refused", event_id=candidate.envelope.id, error=repr(error))
+        _log.error("spooled_event_refused", tenant=candidate.envelope.tenant_id, error=error)
         await self._index.keep_refused(candidate, self._clock.now(), str(error))
 
     async def _remember(self, appended: Sequence[Appended]) -> None:

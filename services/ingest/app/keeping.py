@@ -117,7 +117,7 @@ class LaterKeeper:
                     return
                 backoff.reset()
             except IndexUnavailable as error:
-                _log.warning("put_aside_waits", waiting=self._waiting, error=repr(error))
+                _log.warning("put_aside_waits", waiting=self._waiting, error=error)
                 await backoff.pause(self._stop)
             except Exception:  # noqa: BLE001  # told loudly, and nothing is lost by trying again
                 _log.exception("put_aside_stuck", waiting=self._waiting)

@@ -39,6 +39,6 @@ class OwnTopic:
         try:
             await self._log.create_topics([self._config])
         except LogError as error:
-            _log.warning("topics_not_created", error=repr(error))
+            _log.warning("topics_not_created", error=error)
             return False
         return True

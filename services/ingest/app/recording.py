@@ -113,4 +113,4 @@ class Recorder:
         try:
             await self._recordings.prune(KEPT_FOR)
         except IndexUnavailable as error:
-            _log.warning("recorded_deliveries_not_pruned", error=repr(error))
+            _log.warning("recorded_deliveries_not_pruned", error=error)

@@ -64,7 +64,7 @@ class ImportRunner:
         except ClaimLost:
             _log.warning("import_claim_lost", import_id=str(claim.job.import_id))
         except IndexUnavailable as error:
-            _log.warning("import_left", import_id=str(claim.job.import_id), error=repr(error))
+            _log.warning("import_left", import_id=str(claim.job.import_id), error=error)
         except UnusableFile as error:
             await self._finish(claim, str(error))
         except Exception as error:  # noqa: BLE001  one bad import must not stop the others
@@ -115,7 +115,7 @@ class ImportRunner:
             try:
                 return await self._store(claim, chunk)
             except (LogUnavailable, UnknownTopic, IndexUnavailable) as error:
-                _log.warning("import_waits", import_id=str(claim.job.import_id), error=repr(error))
+                _log.warning("import_waits", import_id=str(claim.job.import_id), error=error)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), pause)
             if stop.is_set():

@@ -55,7 +55,7 @@ class ImportWorker:
             metrics.INGEST_IMPORTS_RUNNING.set(await self._claims.running())
             return await self._claims.claim()
         except IndexUnavailable as error:
-            _log.warning("imports_not_reachable", error=repr(error))
+            _log.warning("imports_not_reachable", error=error)
             return None
 
     async def _rest(self, stop: asyncio.Event) -> None:

@@ -16,4 +16,4 @@ async def make_topics(log: EventLog, partitions: int) -> None:
     try:
         await log.create_topics(configs)
     except LogError as error:
-        _log.warning("topics_not_created", error=repr(error))
+        _log.warning("topics_not_created", error=error)

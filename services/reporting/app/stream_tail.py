@@ -94,10 +94,10 @@ class Tail:
             except (OffsetOutOfRange, TopicChanged) as error:
                 await self._start_over(error)
             except LogError as error:
-                await self._pause(repr(error))
+                await self._pause(error)
             except Exception as error:  # noqa: BLE001  # clients wait: it must not end
                 _log.exception("tail_failed", topic=self._topic.topic)
-                await self._pause(repr(error))
+                await self._pause(error)
 
     def _is_needed(self) -> bool:
         now = self._clock.monotonic()
@@ -146,15 +146,15 @@ class Tail:
 
     async def _start_over(self, why: LogError) -> None:
         """Go on from the end; what is between is lost to everybody."""
-        _log.warning("tail_starts_over", topic=self._topic.topic, why=repr(why))
+        _log.warning("tail_starts_over", topic=self._topic.topic, error=why)
         try:
             await self._begin_at_end()
         except LogError as error:
-            return await self._pause(repr(error))
+            return await self._pause(error)
         self._audience.lose("history_gone")
         return None
 
-    async def _pause(self, why: str) -> None:
+    async def _pause(self, why: str | Exception) -> None:
         away = self._clock.monotonic() - self._read_at
         metrics.STREAM_LAG_SECONDS.labels(self._topic.name).set(away)
         _log.warning("tail_waits_for_the_log", topic=self._topic.topic, error=why)

@@ -79,7 +79,7 @@ class Forwarder:
             except _NOT_SENT as error:
                 process.is_not({"process": f"does not answer: {error}"})
             except httpx.TransportError as error:
-                _log.warning("process_gave_no_answer", process=process.name, error=repr(error))
+                _log.warning("process_gave_no_answer", process=process.name, error=error)
                 lost = error
                 if request.method not in _SAFE:
                     break

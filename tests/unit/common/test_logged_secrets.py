@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from libs.common.logging import configure
+from tests.unit.common.logged import logged
 
 TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ1LTE3In0.c2lnbmF0dXJl_-"
 SECRETS = ("c2lnbmF0dXJl", "eyJzdWIiOiJ1LTE3In0", "very-secret-part", "pass:word")
@@ -16,12 +16,8 @@ SECRETS = ("c2lnbmF0dXJl", "eyJzdWIiOiJ1LTE3In0", "very-secret-part", "pass:word
 
 @pytest.fixture
 def lines() -> Iterator[io.StringIO]:
-    root = logging.getLogger()
-    handlers, level, stream = root.handlers[:], root.level, io.StringIO()
-    configure("INFO", stream)
-    yield stream
-    structlog.reset_defaults()
-    root.handlers[:], root.level = handlers, level
+    with logged() as stream:
+        yield stream
 
 
 @pytest.mark.parametrize(
@@ -35,7 +31,7 @@ def lines() -> Iterator[io.StringIO]:
     ],
 )
 def test_no_credential_is_logged(lines: io.StringIO, text: str) -> None:
-    structlog.get_logger().warning("planted", detail=text)
+    structlog.get_logger().warning("planted", error=text)
     logging.getLogger("library").warning("planted %s", text)
     told = [json.loads(line) for line in lines.getvalue().splitlines()]
     assert [line["event"] for line in told] == ["planted", "library_log"]
@@ -43,5 +39,5 @@ def test_no_credential_is_logged(lines: io.StringIO, text: str) -> None:
 
 
 def test_other_texts_stay_as_they_are(lines: io.StringIO) -> None:
-    structlog.get_logger().warning("planted", detail="eyJ is how tokens begin: a.b.c, D-1.2.3")
-    assert json.loads(lines.getvalue())["detail"] == "eyJ is how tokens begin: a.b.c, D-1.2.3"
+    structlog.get_logger().warning("planted", error="eyJ is how tokens begin: a.b.c, D-1.2.3")
+    assert json.loads(lines.getvalue())["error"] == "eyJ is how tokens begin: a.b.c, D-1.2.3"

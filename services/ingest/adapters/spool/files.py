@@ -85,7 +85,7 @@ class SpoolFiles:
         try:
             self._folder.advance(place)
         except OSError as error:
-            _log.warning("spool_position_not_kept", error=repr(error))
+            _log.warning("spool_position_not_kept", error=error)
         with self._turn:
             self._forget(KEPT)
 
