@@ -29,8 +29,9 @@ _FACTS = text(
         GROUP BY tenant_id) p ON p.tenant_id = t.tenant_id"""
 )
 _STAGES = text(
-    """SELECT pipeline_id, stage_id, name, class, target_conversion FROM funnel_api.stages_v1
-    ORDER BY pipeline_id, ordinal"""
+    """SELECT pipeline_id, stage_id, name, class, target_conversion,
+        state = 'published' AS published
+    FROM funnel_api.stages_v1 ORDER BY pipeline_id, ordinal"""
 )
 _LATEST_KNOWN = text(
     """SELECT GREATEST(max(r.known_from), max(r.known_to) FILTER (WHERE r.known_to <> 'infinity'))
@@ -81,7 +82,7 @@ class TransactionReads:
         found: dict[str, list[Stage]] = {}
         for row in await self.tx.execute(_STAGES):
             target = None if row.target_conversion is None else float(row.target_conversion)
-            stage = Stage(row.stage_id, row.name, row[3], target)
+            stage = Stage(row.stage_id, row.name, row[3], target, row.published)
             found.setdefault(row.pipeline_id, []).append(stage)
         return {name: Pipeline(name, tuple(stages)) for name, stages in found.items()}
 

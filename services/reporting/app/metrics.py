@@ -100,8 +100,8 @@ async def _cells(
     numbers = await asking.reads.run(sql.numbers(question))
     with_amounts = question.metric in sql.WITH_AMOUNTS
     sums = await asking.reads.run(sql.sums(question)) if with_amounts else ()
-    order = [stage.stage_id for stage in pipeline.stages] if pipeline else []
-    return metric_cells.cells(question, found, numbers, sums, order)
+    stages = pipeline.stages if pipeline else ()
+    return metric_cells.cells(question, found, numbers, sums, stages)
 
 
 Seal = Callable[[Measured, Key, Key], Callable[[Counted], str]]

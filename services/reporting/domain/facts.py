@@ -46,12 +46,13 @@ class TenantFacts:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A stage of the pipeline as it is configured today."""
+    """A stage of the pipeline as it is configured today; else it is archived or discovered."""
 
     stage_id: str
     name: str
     stage_class: str
     target: float | None = None
+    published: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,10 @@ from libs.common.measures.counted import Measured
 from libs.common.measures.metrics import PLACES
 from libs.common.measures.periods import Period
 from services.reporting.domain.answers import keyed
+from services.reporting.domain.facts import Stage
 from services.reporting.domain.grid import Key, nulls_last, refuse_too_many, trimmed
 from services.reporting.domain.metric_figures import Counted, together
+from services.reporting.domain.metric_places import Side, sides
 
 Record = Mapping[str, Any]
 
@@ -42,25 +44,26 @@ def cells(
     found: Sequence[Period] | None,
     numbers: Iterable[Record],
     sums: Iterable[Record],
-    order: Sequence[str],
+    stages: Sequence[Stage],
 ) -> tuple[list[Cell], Counted]:
     """A cell per period and key, zeros included, and the total; stages go in the given order."""
     whole, counted, of_key = _counted(asked, numbers, sums)
     of_stages = PLACES.get(asked.metric) == "stage_id"
-    sides = sorted({side for _, side in counted}, key=_order(order if of_stages else ()))
-    if not sides and asked.metric not in PLACES and not asked.group_by:
-        sides = [((), ())]
+    order = [stage.stage_id for stage in stages] if of_stages else ()
+    found_sides = {side for _, side in counted}
+    listed_sides = sorted(
+        sides(asked, stages, found_sides, by_period=found is not None), key=_order(order)
+    )
     inside = trimmed(asked, found, {period for period, _ in counted})
-    refuse_too_many(len(inside) * len(sides))
+    refuse_too_many(len(inside) * len(listed_sides))
     listed = [
         Cell(period, *side, counted.get((number, side), Counted(whole=of_key[number, side[1]])))
         for number, period in inside
-        for side in sides
+        for side in listed_sides
     ]
     return listed, together(counted.values(), whole)
 
 
-Side = tuple[Key, Key]
 Place = tuple[int, Side]
 
 

@@ -75,11 +75,13 @@ async def test_the_period_is_that_of_the_entry(reporting: Reporting) -> None:
     assert only(answer["rows"], "visits", "open", "mean_seconds") == [
         ("2017-01", "reach", 1, 0, 20 * 24 * HOUR),
         ("2017-01", "offer", 0, 0, None),
+        ("2017-01", "late", 0, 0, None),
         ("2017-02", "reach", 0, 0, None),
         ("2017-02", "offer", 1, 1, None),
+        ("2017-02", "late", 0, 0, None),
     ]
     found = [await listed(reporting, "md3", row["drill"]) for row in answer["rows"]]
-    assert found == [["D-1"], [], [], ["D-1"]]
+    assert found == [["D-1"], [], [], [], ["D-1"], []]
 
 
 async def test_closing_stages_have_no_dwell_and_moves_are_no_advance(

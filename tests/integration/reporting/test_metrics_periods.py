@@ -78,25 +78,6 @@ async def test_what_closes_after_valid_at_has_not_happened(reporting: Reporting)
     assert await months(reporting, "mp4", valid_at="2017-01-10T23:59:59Z") == []
 
 
-@pytest.mark.parametrize(
-    "name", ["win_rate", "sales_cycle", "deal_size", "loss_reasons", "dwell", "flow"]
-)
-async def test_with_nothing_counted_there_are_zeros_or_no_rows(
-    reporting: Reporting, name: str
-) -> None:
-    tenant = f"mp5-{name}"
-    await reporting.tenant(tenant, B2B)
-    placed = name in ("loss_reasons", "dwell", "flow")
-    plain = await metric(reporting, tenant, name)
-    assert [row["n"] for row in plain["rows"]] == ([] if placed else [0])
-    assert plain["total"]["n"] == 0
-    assert plain["total"]["null_reason"] == (None if name == "flow" else "zero_denominator")
-    assert (await metric(reporting, tenant, name, interval="month"))["rows"] == []
-    asked = {"from": "2017-01-01", "to": "2017-03-01", "interval": "month"}
-    found = await metric(reporting, tenant, name, **asked)
-    assert only(found["rows"], "n") == ([] if placed else [("2017-01", 0), ("2017-02", 0)])
-
-
 async def test_fiscal_quarters_and_weeks_are_the_tenants(reporting: Reporting) -> None:
     await reporting.tenant("mp6", B2B, fiscal_year_start_month=4, week_start="sunday")
     await reporting.deals("mp6", closed("D-1", 10), closed("D-2", 100))

@@ -12,6 +12,7 @@ from libs.common.measures.counted import Measured, Metric
 from libs.common.measures.metrics import PLACES
 from libs.common.measures.periods import Period
 from libs.common.measures.scope import Instants
+from services.reporting.domain.facts import Stage
 from services.reporting.domain.metric_cells import Cell, cells
 from services.reporting.domain.metric_figures import Counted, figures
 
@@ -51,7 +52,7 @@ def answered(question: Measured, deals: list[Deal]) -> tuple[list[Cell], Counted
         {**_record(key, [deal]), "what": deal[3], "currency": "EUR", "amount": deal[4]}
         for key, deal in _summed(keys, deals)
     ]
-    return cells(question, MONTHS, [*numbers, whole], sums, ["price"])
+    return cells(question, MONTHS, [*numbers, whole], sums, [Stage("price", "Price", "open")])
 
 
 def _record(key: tuple[int, str | None, str | None], deals: list[Deal]) -> dict[str, Any]:
@@ -115,7 +116,8 @@ def test_stages_go_in_the_pipelines_order_and_unknown_ones_last() -> None:
         {"everything": 0, "period": 0, "place": place, "g0": None, "g1": None, "n": 1}
         for place in ("a", "old", "z", None)
     ]
-    listed, _ = cells(asked("stalled"), None, rows, (), ["z", "a"])
+    stages = [Stage(name, name.title(), "open") for name in ("z", "a")]
+    listed, _ = cells(asked("stalled"), None, rows, (), stages)
     assert [cell.place[0] for cell in listed] == ["z", "a", "old", None]
     assert listed[0].shown_key(asked("stalled")) == {"stage_id": "z"}
 
