@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from libs.common.web.errors import ErrorItem, Invalid
 from services.ingest.adapters.sealing import CannotOpen, Sealer
 from services.ingest.domain.connections import Definition, StoredConnection
+from services.ingest.domain.crm.secrets import short
 from services.ingest.entrypoints.connection_bodies import PutConnection, secret_faults
 
 _URL = "HubSpot signs the URL that it calls: put the app's target URL, exactly as it stands there"
@@ -32,6 +33,14 @@ def incomplete(
     keeps = changed and there is not None and wanted.secrets is None
     if keeps and (kept is None or any(secret_faults(wanted.kind, kept))):
         yield ErrorItem(_KEPT, "invalid_secret", pointer="/secrets")
+    yield from _guessable(wanted, kept if there is not None else ())
+
+
+def _guessable(wanted: PutConnection, kept: Sequence[str] | None) -> Iterator[ErrorItem]:
+    """Short secrets that are new; while nobody can read what is there, none is known to be."""
+    for place, secret in enumerate(wanted.plain() or () if kept is not None else ()):
+        if secret not in (kept or ()) and (why := short(wanted.kind, secret)):
+            yield ErrorItem(why, "invalid_secret", pointer=f"/secrets/{place}")
 
 
 def _opened(sealer: Sealer, there: StoredConnection | None) -> Sequence[str] | None:

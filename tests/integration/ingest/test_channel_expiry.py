@@ -79,7 +79,7 @@ async def test_what_is_no_instant_is_refused(api: Api, wrong: Any) -> None:
 
 
 async def test_only_kinds_whose_channels_expire_have_one(api: Api) -> None:
-    body = {"kind": "pipedrive", "secrets": ["a:b"], "channel_expires_at": ahead(days=1)}
+    body = {"kind": "pipedrive", "secrets": ["a:" + "b" * 16], "channel_expires_at": ahead(days=1)}
     refused = await api.client.put(f"/v1/connections/{standard(api)}", json=body)
     assert refused.status_code == 422
     assert [one["pointer"] for one in refused.json()["errors"]] == ["/channel_expires_at"]

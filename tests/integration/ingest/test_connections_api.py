@@ -7,6 +7,7 @@ import asyncpg
 import pytest
 
 from services.ingest.adapters.sealing import CannotOpen, Sealer
+from services.ingest.entrypoints import connections_complete
 from tests.integration.ingest.conftest import Api
 from tests.integration.ingest.connecting import KEY, NEW_KEY, put, standard
 
@@ -139,6 +140,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"id_prefix": "a\n"}, "/id_prefix"),
     ({"owner": "me"}, "/owner"),
     ({"kind": "pipedrive", "secrets": ["nopassword"]}, "/secrets/0"),
+    ({"kind": "pipedrive", "secrets": ["a-user-of-the-webhook:b"]}, "/secrets/0"),
+    ({"kind": "generic", "secrets": ["u:" + "p" * 16, "u:p"], "mapping_id": "m"}, "/secrets/1"),
+    ({"kind": "zoho", "secrets": ["token"]}, "/secrets/0"),
+    ({"secrets": ["AA=="]}, "/secrets/0"),
     ({"kind": "close", "secrets": ["not hex"]}, "/secrets/0"),
     ({"secrets": [KEY, "not base64!"]}, "/secrets/1"),
     ({"secrets": ["whsk_" + KEY]}, "/secrets/0"),
@@ -157,6 +162,24 @@ async def test_what_does_not_fit_is_refused(
     answer = await api.client.put(path_of(standard(api)), json=given)
     assert answer.status_code == 422, answer.text
     assert pointer in [error.get("pointer") for error in answer.json()["errors"]], answer.text
+
+
+async def test_a_short_secret_of_an_earlier_release_goes_on(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = standard(api)
+    with monkeypatch.context() as earlier:
+        earlier.setattr(connections_complete, "short", lambda *_: None)
+        made = await put(api, own, kind="twenty", secrets=["short"])
+    body, tag = {"kind": "twenty", "id_prefix": "x-"}, {"If-Match": made.headers["etag"]}
+    again = await api.client.put(path_of(own), json=body | {"secrets": ["short"]}, headers=tag)
+    assert (again.status_code, again.json()["id_prefix"]) == (200, "x-")
+    tag = {"If-Match": again.headers["etag"]}
+    kept = await api.client.put(path_of(own), json={"kind": "twenty"}, headers=tag)
+    assert (kept.status_code, kept.json()["live_secrets"]) == (200, 1)
+    tag = {"If-Match": kept.headers["etag"]}
+    other = await api.client.put(path_of(own), json=body | {"secrets": ["other"]}, headers=tag)
+    assert (other.status_code, other.json()["code"]) == (422, "invalid_secret")
 
 
 async def test_another_kind_keeps_no_secrets_that_are_none_of_it(api: Api) -> None:

@@ -18,6 +18,7 @@ MAPPING: dict[str, Any] = {
     ],
 }  # fmt: skip
 BODY = {"key": "k1", "deal": 7, "to": {"stage": "9"}}
+PASSWORD = "a password that nobody guesses"
 
 
 async def mapped(api: Api, document: Any = MAPPING, name: str = "m", **headers: str) -> None:
@@ -26,12 +27,17 @@ async def mapped(api: Api, document: Any = MAPPING, name: str = "m", **headers: 
 
 
 async def connect(api: Api, **changes: Any) -> httpx.Response:
-    body = {"kind": "generic", "secrets": ["u:p"], "mapping_id": "m", "id_prefix": "x-"} | changes
+    body = {
+        "kind": "generic",
+        "secrets": [f"u:{PASSWORD}"],
+        "mapping_id": "m",
+        "id_prefix": "x-",
+    } | changes
     given = {name: value for name, value in body.items() if value is not None}
     return await api.client.put(f"/v1/connections/{standard(api)}", json=given)
 
 
-async def deliver(api: Api, body: Any, auth: tuple[str, str] = ("u", "p")) -> httpx.Response:
+async def deliver(api: Api, body: Any, auth: tuple[str, str] = ("u", PASSWORD)) -> httpx.Response:
     path = f"/v1/webhooks/{standard(api)}"
     return await api.with_key(None).post(path, json=body, auth=auth)
 

@@ -110,7 +110,7 @@ async def test_what_could_not_be_kept_has_used_nothing(
 
 
 SECRETS = {
-    "pipedrive": "user:password", "generic": "user:password", "close": "00ff" * 16,
+    "pipedrive": "user:a-longer-password", "generic": "user:a-longer-password", "close": "00ff" * 16,
     "salesforce_outbound": "00D000000000001",
 }  # fmt: skip
 ANSWERS = {

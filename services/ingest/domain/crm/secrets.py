@@ -13,6 +13,8 @@ from services.ingest.domain.crm.model import (
 )
 from services.ingest.domain.crm.standard_signatures import key_fault
 
+LEAST = 16
+"""Characters of a secret that is ours to choose: whoever guesses is stopped long before."""
 _ORGANIZATION = re.compile(r"[A-Za-z0-9]{15}([A-Za-z0-9]{3})?")
 
 
@@ -30,6 +32,21 @@ def useless(kind: Kind, secret: str) -> str | None:
             named = "must be the organization's id, of 15 or 18 letters and digits"
             return None if _ORGANIZATION.fullmatch(secret.strip()) else named
     return None
+
+
+def short(kind: Kind, secret: str) -> str | None:
+    """Why it could be guessed; `None` where it could not, or where the CRM makes it. For what is
+    put anew only: deliveries by a shorter one that is there already are proven."""
+    match kind:
+        case "pipedrive" | "generic":
+            own, of = secret.partition(":")[2], "the password of user:password"
+        case "standard_webhooks" | "salesforce_cdc":
+            own, of = secret.removeprefix("whsec_"), "the key"
+        case "zoho" | "twenty":
+            own, of = secret, "it"
+        case _:
+            return None
+    return None if len(own) >= LEAST else f"{of} must have {LEAST} characters or more"
 
 
 def proof(

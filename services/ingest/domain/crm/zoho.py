@@ -24,7 +24,8 @@ from services.ingest.domain.crm.signing import matching, same
 from services.ingest.domain.crm.times import MS, epoch
 
 _TOKEN = re.compile(rb'"token"\s*:\s*("(?:[^"\\]|\\.){0,300}")')
-_LOOKED_AT = 64
+_LOOKED_AT = 4
+"""Tokens of a body: fields of that name may precede the token, but each is a guess at it."""
 _TABLE = {
     "Deal_Name": "name", "Stage": "stage_id", "Pipeline": "pipeline_id", "Amount": "amount",
     "Currency": "currency", "Closing_Date": "expected_close_date", "Owner": "owner_id",

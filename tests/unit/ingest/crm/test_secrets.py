@@ -11,7 +11,7 @@ import pytest
 from services.ingest.domain.connections import Definition
 from services.ingest.domain.crm.model import Connection, Delivery, Incomplete, Kind, Refused
 from services.ingest.domain.crm.registry import CONNECTORS
-from services.ingest.domain.crm.secrets import proof, useless
+from services.ingest.domain.crm.secrets import proof, short, useless
 from services.ingest.entrypoints.connection_bodies import PutConnection
 from services.ingest.entrypoints.connections_complete import incomplete
 from tests.unit.ingest.crm.proofs import NOW
@@ -114,7 +114,7 @@ def test_hubspot_needs_the_url_that_it_signs() -> None:
     assert faults(new | {"public_url": URL}, None) == []
     assert faults(new, {"kind": "hubspot", "public_url": URL}) == missing
     assert faults(new, {"kind": "twenty", "public_url": None}) == missing
-    assert faults({"kind": "twenty", "secrets": ["x"]}, None) == []
+    assert faults({"kind": "twenty", "secrets": ["x" * 16]}, None) == []
 
 
 def test_a_connection_that_goes_on_by_version_1_may_be_changed() -> None:
@@ -130,3 +130,48 @@ def test_another_kind_does_not_keep_secrets_that_could_prove_nothing_of_it() -> 
     assert faults(wanted | {"secrets": ["00ff"]}, there, ["not hex"]) == []
     assert faults({"kind": "twenty"}, there, ["x"]) == []
     assert faults({"kind": "twenty"}, there, None) == []
+
+
+CHOSEN: dict[Kind, str] = {
+    "pipedrive": "user:", "generic": "user:", "zoho": "", "twenty": "",
+    "standard_webhooks": "whsec_", "salesforce_cdc": "whsec_",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "before"), CHOSEN.items())
+def test_what_is_ours_to_choose_is_long_enough_not_to_be_guessed(kind: Kind, before: str) -> None:
+    assert short(kind, before + "x" * 16) is None
+    assert short(kind, before + "x" * 15)
+    assert short(kind, before + "\U0001f512" * 16) is None, "characters, not bytes"
+    new = {"kind": kind, "secrets": [before + "x" * 16, before + "x" * 15]}
+    assert faults(new, None) == [("/secrets/1", "invalid_secret")]
+
+
+@pytest.mark.parametrize("secret", ["a:b", "a-very-long-name-of-a-user:b", "no-password-" * 4])
+def test_the_name_of_a_user_is_no_secret(secret: str) -> None:
+    for kind in ("pipedrive", "generic"):
+        assert short(kind, secret)
+
+
+def test_a_password_may_have_colons() -> None:
+    assert short("pipedrive", "user:0123456789:ABCDE") is None
+
+
+MADE: dict[Kind, str] = {
+    "hubspot": "x", "close": "00ff", "espocrm": "x", "salesforce_outbound": ORGANIZATION,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "secret"), MADE.items())
+def test_what_vendors_make_is_taken_as_they_make_it(kind: Kind, secret: str) -> None:
+    assert short(kind, secret) is None
+    assert set(MADE) | set(CHOSEN) == set(get_args(Kind))
+
+
+def test_a_short_one_that_is_there_may_be_put_again() -> None:
+    there: Definition = {"kind": "twenty", "public_url": None}
+    again = {"kind": "twenty", "secrets": ["x" * 16, "old"]}
+    assert faults(again, there, ["old"]) == []
+    assert faults(again, there, ["other"]) == [("/secrets/1", "invalid_secret")]
+    assert faults(again, there, None) == [], "stored under another key, it has to be put again"
+    assert faults({"kind": "twenty", "id_prefix": "x"}, there, ["old"]) == []

@@ -66,6 +66,13 @@ def test_the_token_proves_by_either_secret(content: bytes) -> None:
     assert CONNECTOR.verify(sent(content), Connection("c", ("new", "s3cret")), NOW) == 1
 
 
+def test_a_body_is_no_list_of_guesses() -> None:
+    guesses = json.dumps([{"token": f"{n:02}"} for n in range(64)]).encode()
+    for secret in ("04", "05", "31", "63"):
+        assert refusal(CONNECTOR, sent(guesses), Connection("c", (secret,))) == "signature_invalid"
+    assert CONNECTOR.verify(sent(guesses), Connection("c", ("03",)), NOW) == 0
+
+
 @pytest.mark.parametrize(
     ("content", "code"),
     [
