@@ -8,23 +8,29 @@ import orjson
 
 from services.alerts.app.compiling import StoredRule
 
-_COLUMNS = """tenant_id, rule_id, version, definition, mode, effective_from, changed_at,
+KNOWN_WITHDRAWALS = 100
+"""How many of a rule are read: those of long ago have been looked at."""
+_COLUMNS = f"""tenant_id, rule_id, version, definition, mode, effective_from, changed_at,
     published_at, published_by, COALESCE(judges_since, version) AS judges_since,
-    (SELECT e.changed_at FROM alerts.rules e WHERE e.tenant_id = rules.tenant_id
-        AND e.rule_id = rules.rule_id
-        AND e.version = COALESCE(rules.judges_since, rules.version)) AS judges_from"""
-_LATEST = f"""SELECT DISTINCT ON (rule_id) {_COLUMNS} FROM alerts.rules
-    WHERE tenant_id = $1 ORDER BY rule_id, version DESC"""  # noqa: S608
-_JUDGING = f"""SELECT * FROM ({_LATEST}) r WHERE mode = 'live' OR rule_id IN (
+    (SELECT e.changed_at FROM alerts.rules e WHERE e.tenant_id = r.tenant_id
+        AND e.rule_id = r.rule_id
+        AND e.version = COALESCE(r.judges_since, r.version)) AS judges_from,
+    ARRAY(SELECT ROW(w.version, w.changed_at) FROM alerts.rules w
+        WHERE w.tenant_id = r.tenant_id AND w.rule_id = r.rule_id AND w.version < r.version
+            AND w.mode <> 'live'
+        ORDER BY w.version DESC LIMIT {KNOWN_WITHDRAWALS}) AS withdrawals"""  # noqa: S608
+_LATEST = """SELECT DISTINCT ON (rule_id) * FROM alerts.rules
+    WHERE tenant_id = $1 ORDER BY rule_id, version DESC"""
+_JUDGING = f"""SELECT {_COLUMNS} FROM ({_LATEST}) r WHERE mode = 'live' OR rule_id IN (
         SELECT a.rule_id FROM alerts.alerts a WHERE a.tenant_id = $1 AND a.subject_kind = 'deal'
             AND a.subject_id = ANY($2) AND a.state <> 'resolved')
     ORDER BY rule_id"""  # noqa: S608
 """Rules that are off or deleted are many, in time, and only their open alerts need them."""
-_ONE = f"""SELECT {_COLUMNS} FROM alerts.rules WHERE tenant_id = $1 AND rule_id = $2
+_ONE = f"""SELECT {_COLUMNS} FROM alerts.rules r WHERE tenant_id = $1 AND rule_id = $2
     ORDER BY version DESC LIMIT 1"""  # noqa: S608
-_VERSIONS = f"""SELECT {_COLUMNS} FROM alerts.rules WHERE tenant_id = $1 AND rule_id = $2
+_VERSIONS = f"""SELECT {_COLUMNS} FROM alerts.rules r WHERE tenant_id = $1 AND rule_id = $2
     AND version < $3 ORDER BY version DESC LIMIT $4"""  # noqa: S608
-_PAGE = f"""SELECT * FROM (SELECT DISTINCT ON (rule_id) {_COLUMNS} FROM alerts.rules
+_PAGE = f"""SELECT {_COLUMNS} FROM (SELECT DISTINCT ON (rule_id) * FROM alerts.rules
         WHERE tenant_id = $1 AND rule_id > $2 ORDER BY rule_id, version DESC) r
     WHERE mode <> 'deleted' ORDER BY rule_id LIMIT $3"""  # noqa: S608
 _INSERT = """INSERT INTO alerts.rules (tenant_id, rule_id, version, definition, mode,
@@ -44,8 +50,10 @@ _STATUS = """SELECT
 
 
 def _stored(row: Any) -> StoredRule:
-    tenant_id, rule_id, version, definition, *rest = row
-    return StoredRule(tenant_id, rule_id, version, orjson.loads(definition), *rest)
+    found = dict(row)
+    found["definition"] = orjson.loads(found["definition"])
+    found["withdrawals"] = [tuple(one) for one in reversed(found["withdrawals"])]
+    return StoredRule(**found)
 
 
 async def hold(conn: Any, tenant_id: str) -> None:

@@ -1,7 +1,7 @@
 """From a definition to a rule that can judge, and what is wrong with one that cannot."""
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
@@ -20,7 +20,10 @@ Mode = Literal["live", "off", "deleted"]
 
 @dataclass(frozen=True, slots=True)
 class StoredRule:
-    """A version of a rule, as a row. Instants but `published_at` are of the tenant's clock."""
+    """A version of a rule, as a row. Instants but `published_at` are of the tenant's clock.
+
+    `withdrawals` are the earlier versions that were off or deleted, and since when, oldest first.
+    """
 
     tenant_id: str
     rule_id: str
@@ -33,6 +36,7 @@ class StoredRule:
     published_by: str
     judges_since: int
     judges_from: datetime
+    withdrawals: Sequence[tuple[int, datetime]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,7 @@ class Compiler:
             summary=definition.summary,
             judges_since=stored.judges_since,
             judges_from=stored.judges_from,
+            withdrawals=stored.withdrawals,
         )
 
     def _scope(self, source: str) -> Expression:

@@ -1,6 +1,6 @@
 """New versions of rules: what they carry over from the version before."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -36,7 +36,14 @@ def next_version(
         published_by=by,
         judges_since=held.judges_since if held and alike else version,
         judges_from=held.judges_from if held and alike else now,
+        withdrawals=_withdrawals(held) if held else (),
     )
+
+
+def _withdrawals(held: StoredRule) -> Sequence[tuple[int, datetime]]:
+    """What a version after this one knows of those that were not live."""
+    own = [] if held.mode == "live" else [(held.version, held.changed_at)]
+    return (*held.withdrawals, *own)
 
 
 def _judges_alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -58,4 +65,5 @@ def deleted(held: StoredRule, now: datetime, published_at: datetime, by: str) ->
         changed_at=now,
         published_at=published_at,
         published_by=by,
+        withdrawals=_withdrawals(held),
     )

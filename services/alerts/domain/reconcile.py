@@ -2,7 +2,8 @@
 
 Rows and violations belong together as `matching` says. What is left over on one side moves (its
 start event starts no clock any more, another violated clock takes its place), is retracted, or is
-raised. A version that judges otherwise takes on what stands; what was over by then is history.
+raised. A version that judges otherwise takes on what stands; what was over by then is history. What
+an earlier version raised before the rule was off or deleted for a while ended then, and is history.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -69,8 +70,14 @@ class Outcome:
 
 def withdrawn(rule: Rule, held: Held) -> Outcome:
     """A rule that is off or deleted ends what it has raised."""
-    open_ = [row for row in held.rows if row.is_open]
-    return Outcome([life.superseded(row, rule.changed_at) for row in open_])
+    return Outcome(_withdrawn(rule, held.rows))
+
+
+def _withdrawn(rule: Rule, rows: Iterable[Alert]) -> list[Told]:
+    """The ends of open alerts whose rule has been off or deleted since the version that raised
+    them, whether anybody looked at them meanwhile or not."""
+    ends = [(row, rule.withdrawn_after(row.rule_version)) for row in rows if row.is_open]
+    return [life.superseded(row, at) for row, at in ends if at is not None]
 
 
 class Reconciliation:
@@ -81,8 +88,11 @@ class Reconciliation:
     ) -> None:
         self._rule, self._held, self._judged = rule, held, judged
         self._moment, self._describe = moment, describe
-        self._rows = [row for row in held.rows if row.is_open or not self._foreign(row)]
-        history = [row for row in held.rows if not row.is_open and self._foreign(row)]
+        self._ended = _withdrawn(rule, held.rows)
+        ended = {record.alert.alert_id: record.alert for record in self._ended}
+        rows = [ended.get(row.alert_id, row) for row in held.rows]
+        self._rows = [row for row in rows if row.is_open or not self._foreign(row)]
+        history = [row for row in rows if not row.is_open and self._foreign(row)]
         self._found = self._going_on(judged.violations)
         left = _without(judged.violations, self._found.values())
         self._free = _without(left, told_before(history, left, rule.edited_at))
@@ -102,7 +112,7 @@ class Reconciliation:
         return found | adopted(theirs, left, self._rule.edited_at)
 
     def outcome(self, new_id: NewId) -> Outcome:
-        told = [record for row in self._rows for record in self._known(row)]
+        told = [*self._ended, *(record for row in self._rows for record in self._known(row))]
         told += [record for found in self._free for record in self._raised(found, new_id)]
         return Outcome(sorted(told, key=lambda record: record.at), self._skipped, self._kept)
 

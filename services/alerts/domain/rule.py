@@ -1,6 +1,6 @@
 """A rule as the evaluator sees it: compiled, with the instants from which it holds."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
@@ -66,6 +66,7 @@ class Rule:
     a break: what was over by then raises nothing. `changed_at` is that of this version.
     `judges_since` is the first version that judged as this one does, by the same scope and clock,
     and `judges_from` the instant of that one (both are this version's own where left out).
+    `withdrawals` are the earlier versions that were not live, with their instants, oldest first.
     """
 
     rule_id: str
@@ -82,6 +83,7 @@ class Rule:
     summary: str | None = None
     judges_since: int | None = None
     judges_from: datetime | None = None
+    withdrawals: Sequence[tuple[int, datetime]] = ()
 
     @property
     def edited_at(self) -> datetime:
@@ -91,3 +93,8 @@ class Rule:
     def judges_as(self, version: int) -> bool:
         """Whether what that version raised is this one's to correct: only words have changed."""
         return (self.judges_since or self.version) <= version <= self.version
+
+    def withdrawn_after(self, version: int) -> datetime | None:
+        """When the rule was first switched off or deleted after a version, if it was."""
+        found = (at for number, at in self.withdrawals if number > version)
+        return next(found, None if self.live else self.changed_at)

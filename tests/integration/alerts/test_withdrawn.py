@@ -1,8 +1,12 @@
 """Rules that were deleted: what they armed is forgotten, and nobody arms for them again."""
 
+from collections.abc import Callable, Coroutine
+from typing import Any
+
 import pytest
 
-from tests.integration.alerts.rig import Site, created, moved, stalled
+from services.alerts.adapters.chores import Chores
+from tests.integration.alerts.rig import Site, created, day, moved, stalled
 
 pytestmark = pytest.mark.postgres
 
@@ -41,3 +45,44 @@ async def test_the_last_rule_leaves_none_either_and_ends_its_alerts(sandbox: Sit
     (alert,) = await sandbox.alerts()
     assert (alert["subject"]["id"], alert["resolution"]) == ("D", "superseded")
     assert await armed(sandbox) == []
+
+
+async def delete(site: Site) -> None:
+    await site.ok("DELETE", "/v1/rules/r")
+
+
+async def switch_off(site: Site) -> None:
+    await put(site, mode="off")
+
+
+async def put(site: Site, **changes: str) -> None:
+    """A version that replaces the one that is there, if one is."""
+    current = await site.call("GET", "/v1/rules/r")
+    match = {"If-Match": current.headers["etag"]} if current.is_success else {}
+    await site.rule("r", stalled(30, **changes), **match)
+
+
+async def not_yet(_: Chores) -> bool:
+    return False
+
+
+@pytest.mark.parametrize("withdraw", [delete, switch_off])
+async def test_a_rule_that_comes_back_before_anybody_looked_has_ended_its_alerts(
+    sandbox: Site,
+    monkeypatch: pytest.MonkeyPatch,
+    withdraw: Callable[[Site], Coroutine[Any, Any, None]],
+) -> None:
+    await put(sandbox)
+    await sandbox.say(created("D", 0))
+    await sandbox.clock(40)
+    with monkeypatch.context() as held:
+        held.setattr(Chores, "sweep", not_yet)
+        await withdraw(sandbox)
+        await put(sandbox)
+    await sandbox.clock(50)
+    first, second = sorted(await sandbox.alerts(), key=lambda alert: int(alert["episode"]))
+    ended = day(40).isoformat().replace("+00:00", "Z")
+    assert (first["resolution"], first["resolved_at"]) == ("superseded", ended)
+    assert (first["rule_version"], first["corrections"]) == (1, [])
+    assert (second["state"], second["rule_version"]) == ("firing", 3)
+    assert second["started_at"] == first["started_at"]

@@ -7,7 +7,7 @@ from typing import Any
 
 from libs.common.expr.port import ExpressionFailed
 from services.alerts.domain.alert import Alert, Texts, Told
-from services.alerts.domain.reconcile import Held, Moment, Outcome, Reconciliation
+from services.alerts.domain.reconcile import Held, Moment, Outcome, Reconciliation, withdrawn
 from services.alerts.domain.rule import CatchUp, Clock, MetBy, Rule, StartField
 from services.alerts.domain.texts import texts
 from services.alerts.domain.timeline import Facts, State, timeline
@@ -82,15 +82,21 @@ class Desk:
         if facts is None:
             return Outcome([])
         moment = Moment(now, sure or now, now, **{"sandbox": True, **more})
-        found = judged(self.rule, facts, now)
-        told = Reconciliation(self.rule, self._held(facts), found, moment, self._texts)
-        outcome = told.outcome(self._new_id)
+        outcome = self._outcome(facts, moment)
         for alert in [*outcome.kept, *(record.alert for record in outcome.told)]:
             self.alerts[alert.alert_id] = alert
         self.records += outcome.told
         self.judged_to = moment.sure
         self.brought_to = now if moment.brought else self.brought_to
         return outcome
+
+    def _outcome(self, facts: Facts, moment: Moment) -> Outcome:
+        held = self._held(facts)
+        if not self.rule.live:
+            return withdrawn(self.rule, held)
+        found = judged(self.rule, facts, moment.now)
+        told = Reconciliation(self.rule, held, found, moment, self._texts)
+        return told.outcome(self._new_id)
 
     def _held(self, facts: Facts) -> Held:
         rows, known = self.standing, len(self.alerts)
