@@ -30,9 +30,10 @@ DEFINITIONS: Mapping[str, Definition] = {
             "With an interval, empty periods are listed with zeros: from `from` to `to`, or where "
             "those are not given from the first to the last period in which anything is counted. "
             "With dimensions, every key that was found is listed in every period.",
-            "Without dimensions, dwell and flow list in every period the stages of the pipeline, or "
-            "of `stage_id`; archived and discovered ones where something is counted in any period. "
-            "Loss reasons list those that occur in any period, and the key null where none does.",
+            "Without dimensions, dwell and flow list the pipeline's stages, or those of "
+            "`stage_id`, in every period; archived and discovered ones if something is counted "
+            "in any. Loss reasons list those that occur in any period, and the key null where "
+            "none does.",
             "A ratio with nothing to divide by is `null`, with `null_reason: zero_denominator`. "
             "`low` and `high` are Wilson's 95 % interval; `low_n` marks fewer than 20 deals.",
             "Values are in the tenant's currency, or in `currency`. Where a deal is in another one "
