@@ -43,7 +43,8 @@ _LATEST_EVENT = text(
 )
 _WATERMARK = text(
     """SELECT LEAST((SELECT watermark FROM funnel_api.watermark_v1),
-        (SELECT min(started_at) FROM ingest_api.imports_v1 WHERE state = 'running'))
+        (SELECT min(started_at) FROM ingest_api.imports_v1
+            WHERE state = 'running' AND NOT dry_run))
     FROM funnel_api.watermark_v1"""
 )
 _PLANS = text("SET LOCAL enable_nestloop = off")

@@ -227,19 +227,22 @@ async def test_a_304_does_not_run_the_measure(reporting: Reporting) -> None:
         await reporting.connection.execute("ALTER TABLE funnel.hidden RENAME TO deal_history")
 
 
-async def test_the_watermark_is_held_by_a_running_import(reporting: Reporting) -> None:
+_RUNNING_IMPORT = """INSERT INTO ingest.imports (tenant_id, import_id, state, origin, recorded,
+        dry_run, encoding, path, bytes, actor, started_at)
+    VALUES ('m1', gen_random_uuid(), 'running', 'crm', 'now', $2, 'identity', 'f', 1, 'k', $1)"""
+
+
+async def test_the_watermark_is_held_by_a_running_import_but_by_no_dry_run(
+    reporting: Reporting,
+) -> None:
     await reporting.tenant("m1", B2B)
     assert (await reporting.get("m1", SNAPSHOT))["as_of"]["watermark"] is None
     run = reporting.connection.execute
     await run("INSERT INTO funnel.watermarks VALUES ('deals', $1, now())", at(48))
     assert (await reporting.get("m1", SNAPSHOT))["as_of"]["watermark"] == "2017-01-03T00:00:00Z"
-    await run(
-        """INSERT INTO ingest.imports (tenant_id, import_id, state, origin, recorded, dry_run,
-            encoding, path, bytes, actor, started_at)
-        VALUES ('m1', gen_random_uuid(), 'running', 'crm', 'now', false, 'identity', 'f', 1, 'k',
-            $1)""",
-        at(24),
-    )
+    await run(_RUNNING_IMPORT, at(12), True)
+    assert (await reporting.get("m1", SNAPSHOT))["as_of"]["watermark"] == "2017-01-03T00:00:00Z"
+    await run(_RUNNING_IMPORT, at(24), False)
     assert (await reporting.get("m1", SNAPSHOT))["as_of"]["watermark"] == "2017-01-02T00:00:00Z"
     await run("DELETE FROM funnel.watermarks")
 
