@@ -31,9 +31,9 @@ DEFINITIONS: Mapping[str, Definition] = {
             "those are not given from the first to the last period in which anything is counted. "
             "With dimensions, every key that was found is listed in every period.",
             "Without dimensions, dwell and flow list the pipeline's stages, or those of "
-            "`stage_id`, in every period; archived and discovered ones if something is counted "
-            "in any. Loss reasons list those that occur in any period, and the key null where "
-            "none does.",
+            "`stage_id`, in every period; stages that a published pipeline has not (archived, "
+            "discovered) if something is counted in any. Loss reasons list those that occur in "
+            "any period, and the key null where none does.",
             "A ratio with nothing to divide by is `null`, with `null_reason: zero_denominator`. "
             "`low` and `high` are Wilson's 95 % interval; `low_n` marks fewer than 20 deals.",
             "Values are in the tenant's currency, or in `currency`. Where a deal is in another one "
