@@ -37,7 +37,7 @@ from services.ingest.app.spool import Spool
 from services.ingest.app.spools import Spools
 from services.ingest.app.status import StatusReader
 from services.ingest.app.unappended import Unappended
-from services.ingest.domain.crm.bounds import Bounds
+from services.ingest.domain.crm.bounds import REDRIVEN, Bounds
 from services.ingest.domain.crm.model import RefusalCode
 from services.ingest.domain.crm.registry import connectors
 from services.ingest.entrypoints import (
@@ -93,6 +93,7 @@ class _Wiring:
     ) -> None:
         self._resources, self._settings, self._quotas = resources, settings, quotas
         self._connectors = connectors(bounds)
+        self._patient = connectors(bounds.or_more(REDRIVEN))
         self._events = EventQuotas(quotas, resources.clock)
         url = resources.database_url
         self._api = Database(url, "headway_ingest_api", statement_timeout=3)
@@ -175,7 +176,9 @@ class _Wiring:
             files=files,
             imports=self._import_worker(files),
             expressions=self._expressions,
-            redriver=Redriver(self._resources.log, self._unappended, self._connectors, clock),
+            redriver=Redriver(
+                self._resources.log, self._unappended, self._connectors, self._patient, clock
+            ),
             database=self._api,
             worker_database=self._worker,
             clock=clock,

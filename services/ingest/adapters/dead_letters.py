@@ -17,7 +17,8 @@ from libs.common.ids import uuid7
 from libs.common.web.auth import OPERATOR_TENANT
 from services.ingest.adapters import acceptance
 from services.ingest.adapters.connections_now import translating
-from services.ingest.app.redriving import Redriven
+from services.ingest.app.ports import Appended
+from services.ingest.app.redriving import CHUNK, Redriven, chunks
 from services.ingest.domain.connections import Live
 from services.ingest.domain.model import EventKey
 from services.ingest.domain.redriving import StoredLetter
@@ -168,13 +169,13 @@ class SqlLetters:
         return await translating(self._tx, self._owner, connection_id, self._expressions)
 
     async def entered(self, redriven: Sequence[Redriven], at: datetime) -> None:
-        await acceptance.write(self._tx, [one.entry for one in redriven])
-        for one in redriven:
-            entry, key = one.entry, one.entry.candidate.key
-            place = {"partition": entry.partition, "offset": entry.offset}
-            moved = {**key._asdict(), **place, "body_hash": entry.candidate.body_hash}
-            await self._tx.execute(_MOVED, moved)
-            await self._settle(one.letter_id, "redriven", at, None, entry.partition, entry.offset)
+        """The history of a letter has the place of its first event."""
+        for some in chunks([one.entry for one in redriven], CHUNK):
+            await acceptance.write(self._tx, some)
+            await self._tx.execute(_MOVED, [_moved(entry) for entry in some])
+        first = {one.letter_id: one.entry for one in reversed(redriven)}
+        for id_, entry in reversed(first.items()):
+            await self._settle(id_, "redriven", at, None, entry.partition, entry.offset)
 
     async def dismiss(self, ids: Sequence[UUID], reason: str, at: datetime) -> set[UUID]:
         """Those that were open."""
@@ -198,6 +199,11 @@ class SqlLetters:
 
     def _own(self, **values: object) -> dict[str, object]:
         return {"tenant_id": self._owner, **values}
+
+
+def _moved(entry: Appended) -> dict[str, object]:
+    key, place = entry.candidate.key, {"partition": entry.partition, "offset": entry.offset}
+    return {**key._asdict(), **place, "body_hash": entry.candidate.body_hash}
 
 
 def _stored(row: RowMapping) -> StoredLetter:

@@ -4,10 +4,10 @@ The events are durable in the log before a letter counts as redriven. Killed in 
 stays open and may enter twice: the funnel's unique key makes the effect exact.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 from uuid import UUID
 
 from libs.common.clock import Clock
@@ -28,10 +28,15 @@ from services.ingest.domain.redriving import (
     StoredLetter,
     again,
     collision,
+    in_runs,
+    too_much,
 )
 
+T = TypeVar("T")
 AT_ONCE = 50
 """Letters in memory at a time: each may be as large as an event."""
+CHUNK = 1_000
+"""Events of an append, or of a look at the index."""
 Status = Literal["redriven", "would_redrive", "refused"]
 Verdict = Sequence[Candidate] | Refusal
 """The events of a letter: one, or what a part of a CRM's delivery makes."""
@@ -88,10 +93,12 @@ class Redriver:
         log: EventLog,
         unappended: Unappended,
         connectors: Mapping[Kind, Connector],
+        patient: Mapping[Kind, Connector],
         clock: Clock,
     ) -> None:
         self._log, self._unappended, self._clock = log, unappended, clock
-        self._connectors = connectors
+        self._connectors, self._patient = connectors, patient
+        """As deliveries meet them, and as bodies do that were too much for one."""
 
     async def redrive(
         self, letters: Letters, ids: Sequence[UUID], *, dry_run: bool
@@ -99,15 +106,19 @@ class Redriver:
         """Outcomes in the order of `ids`. A dry run asks everything and changes nothing."""
         outcomes, now = list[Outcome](), self._clock.now()
         with self._unappended.hold(now):
-            for start in range(0, len(ids), AT_ONCE):
-                some = ids[start : start + AT_ONCE]
+            for some in chunks(ids, AT_ONCE):
                 outcomes += await self._some(letters, some, now, dry_run)
         return outcomes
 
     async def _some(
         self, letters: Letters, ids: Sequence[UUID], now: datetime, dry_run: bool
     ) -> list[Outcome]:
-        loaded = await letters.load(ids)
+        runs = in_runs(await letters.load(ids))
+        return [one for run in runs for one in await self._run(letters, run, now, dry_run)]
+
+    async def _run(
+        self, letters: Letters, loaded: Sequence[StoredLetter], now: datetime, dry_run: bool
+    ) -> list[Outcome]:
         judged = await self._judged(letters, loaded, now)
         pairs = list(zip(loaded, judged, strict=True))
         if dry_run:
@@ -125,17 +136,30 @@ class Redriver:
         judged = [await self._verdict(letters, letter, now) for letter in loaded]
         fit = [c for verdict in judged if not isinstance(verdict, Refusal) for c in verdict]
         there = await letters.tenants({candidate.key.tenant_id for candidate in fit})
-        hashes = dict(await letters.known([c.key for c in fit if c.key.tenant_id in there]))
+        hashes = dict[EventKey, bytes]()
+        for some in chunks([c.key for c in fit if c.key.tenant_id in there], CHUNK):
+            hashes |= await letters.known(some)
         return [_allowed(verdict, there, hashes) for verdict in judged]
 
     async def _verdict(self, letters: Letters, letter: StoredLetter, now: datetime) -> Verdict:
         told = again(letter, letters.tenant_id, now)
         if isinstance(told, Part):
             live = await letters.connection(told.connection_id)
-            return await anew(self._connectors, told, live, now)
+            connectors = self._patient if too_much(letter) else self._connectors
+            return await anew(connectors, told, live, now)
         return [told] if isinstance(told, Candidate) else told
 
     async def _enter(
+        self, fit: Sequence[tuple[UUID, Candidate]]
+    ) -> tuple[list[Redriven], dict[UUID, Refusal]]:
+        entered, refused = list[Redriven](), dict[UUID, Refusal]()
+        for some in chunks(fit, CHUNK):
+            done, refusals = await self._append(some)
+            entered += done
+            refused |= refusals
+        return entered, refused
+
+    async def _append(
         self, fit: Sequence[tuple[UUID, Candidate]]
     ) -> tuple[list[Redriven], dict[UUID, Refusal]]:
         """What the log refuses for good costs its neighbours nothing."""
@@ -144,11 +168,16 @@ class Redriver:
         except RecordTooLarge as error:
             if len(fit) == 1:
                 return [], {fit[0][0]: Refusal("refused_by_log", str(error), "sender")}
-            singles = [await self._enter([one]) for one in fit]
+            singles = [await self._append([one]) for one in fit]
             refused = {i: why for _, refusals in singles for i, why in refusals.items()}
             return [one for done, _ in singles for one in done], refused
         pairs = zip(fit, places, strict=True)
         return [Redriven(i, Appended(event, *place)) for (i, event), place in pairs], {}
+
+
+def chunks(items: Sequence[T], most: int) -> Iterator[Sequence[T]]:
+    """All of them in order, `most` at a time; none of nothing."""
+    return (items[start : start + most] for start in range(0, len(items), most))
 
 
 def _record(letter_id: UUID, candidate: Candidate) -> NewRecord:

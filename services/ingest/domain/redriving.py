@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from typing import Any, Literal
 from uuid import UUID
 
 from libs.common.contracts.envelope import Envelope, from_headers
 from libs.common.contracts.errors import ContractViolation
 from libs.common.contracts.topics import ALERT_EVENTS, CONTEXT, CRM_EVENTS, DEALS
+from services.ingest.domain.crm.bounds import TOO_MUCH
 from services.ingest.domain.decoding import decode
 from services.ingest.domain.examine import TIME_QUALITY, examine_structured
 from services.ingest.domain.model import CONFLICT, Candidate, Receipt, Rejection
@@ -51,6 +53,18 @@ class StoredLetter:
     body: bytes | None
     source: str | None = None
     received_at: datetime | None = None
+
+
+def too_much(letter: StoredLetter) -> bool:
+    """Whether it is a whole body that was too much for one delivery, of which as much may be made
+    as of all other letters of a batch together."""
+    return letter.topic is None and letter.code in TOO_MUCH
+
+
+def in_runs(letters: Sequence[StoredLetter]) -> Sequence[Sequence[StoredLetter]]:
+    """In their order, and each that is too much for itself."""
+    runs = groupby(enumerate(letters), key=lambda one: one[0] if too_much(one[1]) else -1)
+    return [[letter for _, letter in run] for _, run in runs]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from libs.common.contracts.errors import ContractViolation
 from services.ingest.domain.connections import Live
+from services.ingest.domain.crm.bounds import TOO_LARGE, TOO_MANY
 from services.ingest.domain.crm.model import Delivery, Translation
 from services.ingest.domain.decoding import decode_foreign
 from services.ingest.domain.examine import examine_incoming
@@ -24,6 +25,11 @@ _ROW = (
     "only a row of the body is kept, and the mapping may read what stood beside it: have the"
     " sender deliver it again"
 )
+_SMALLER = ": have the CRM deliver fewer records at a time, or set {} higher and redrive"
+_BEYOND = {
+    TOO_MANY: _SMALLER.format("HEADWAY_INGEST_DELIVERY_PARTS"),
+    TOO_LARGE: _SMALLER.format("HEADWAY_INGEST_DELIVERY_BYTES"),
+}
 _SILENT = "it makes no event; what it names is to be read from the CRM"
 
 
@@ -57,7 +63,8 @@ def judged(part: Part, told: Translation, now: datetime) -> Sequence[Candidate] 
     delivery; the recorded time is now, since Headway did not know before what it means."""
     if told.puzzles:
         puzzle = told.puzzles[0]
-        return Refusal(puzzle.code, puzzle.detail[:_LONGEST], "redrive")
+        detail = puzzle.detail + _BEYOND.get(puzzle.code, "")
+        return Refusal(puzzle.code, detail[:_LONGEST], "redrive")
     receipt = Receipt(part.tenant_id, part.received_at)
     events = list[Candidate]()
     for event in told.events:

@@ -195,3 +195,20 @@ async def test_what_came_is_shown_to_the_byte_and_enters(dead: Graveyard) -> Non
     await mend(dead, own, field_map={"amount": "attributes.change"})
     assert (await dead.redrive(deal_id="7"))["redriven"] == 1
     assert json.loads(entered(dead)[0].data)["changes"] == {"attributes.change": -5.0}
+
+
+async def test_a_body_of_too_many_parts_enters_whole(dead: Graveyard) -> None:
+    own = await hubspot(dead)
+    given = [str(n) for n in range(1_500)]
+    assert (await amounts(dead, own, *given))["rejected"] == 1
+    (letter,) = await dead.listed()
+    assert (letter["code"], letter["mended_by"]) == ("too_many_parts", "redrive")
+    (told,) = (await dead.redrive(ids=[letter["id"]]))["results"]
+    assert told["status"] == "redriven", told
+    assert len({event.id for event in entered(dead)}) == len(entered(dead)) == 1_500
+    shown = await dead.whole(letter["id"])
+    assert (shown["state"], len(shown["history"])) == ("redriven", 1)
+    again = await amounts(dead, own, *given[:700])
+    assert (again["accepted"], again["duplicates"]) == (0, 700)
+    last = entered(dead)[-1].id
+    assert (await dead.client.get(f"/v1/events/{last}")).json()["state"] == "published"

@@ -23,6 +23,18 @@ class Bounds:
     parts: int = MOST_PARTS
     bytes: int = MOST_BYTES
 
+    def or_more(self, other: "Bounds") -> "Bounds":
+        return Bounds(max(self.parts, other.parts), max(self.bytes, other.bytes))
+
+
+REDRIVEN = Bounds(10_000, 32 * 1024 * 1024)
+"""The most of a body that was put aside whole: nobody waits for an answer to it, and such bodies
+are worked on one at a time."""
+
+
+TOO_MANY, TOO_LARGE = "too_many_parts", "too_large"
+TOO_MUCH = (TOO_MANY, TOO_LARGE)
+
 
 class TooMuch(Exception):
     """The delivery is put aside as a whole: none of it enters, and nothing of it is lost."""
@@ -59,7 +71,7 @@ class Weight:
 
     def _bound(self, weight: int) -> None:
         if weight > self._most:
-            raise TooMuch("too_large", f"its parts are more than {self._most} bytes together")
+            raise TooMuch(TOO_LARGE, f"its parts are more than {self._most} bytes together")
 
 
 def size(value: Any, most: int = MOST_BYTES) -> int:
@@ -71,4 +83,4 @@ def size(value: Any, most: int = MOST_BYTES) -> int:
 
 
 def _too_many(most: int) -> TooMuch:
-    return TooMuch("too_many_parts", f"more than {most} parts in one delivery")
+    return TooMuch(TOO_MANY, f"more than {most} parts in one delivery")

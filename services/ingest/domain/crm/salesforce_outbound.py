@@ -62,9 +62,13 @@ def _long(short: str) -> str:
 
 
 def translate(delivery: Delivery, connection: Connection) -> Translation:
-    """A part that was put aside comes back as the JSON that it was put aside as."""
-    again = delivery.body.startswith(b"{")
-    parts = [read(delivery)] if again else parse(delivery.body).notifications
+    """What was put aside comes back as the JSON that it was put aside as: a part, or all parts of a
+    message that had too many."""
+    if delivery.body.startswith((b"{", b"[")):
+        told = read(delivery)
+        parts: Sequence[Any] = told if isinstance(told, list) else [told]
+    else:
+        parts = parse(delivery.body).notifications
     return gathered(parts, lambda part: _events(part, connection), bounds=delivery.bounds)
 
 
