@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from libs.common.db.database import Database
-from libs.common.db.errors import is_refused, sqlstate
+from libs.common.db.errors import is_refused
 from libs.common.ids import uuid5
 from services.ingest.adapters.transactions import worker_transaction
 from services.ingest.app.ports import Unkeepable
@@ -56,14 +56,13 @@ class SqlKeeper:
 
 @contextmanager
 def _told_apart() -> Iterator[None]:
-    """What PostgreSQL refuses for good, without what it says: that may quote what was sent."""
+    """What PostgreSQL refuses for good is `Unkeepable`."""
     try:
         yield
     except SQLAlchemyError as error:
         if not is_refused(error):
             raise
-        cause = getattr(error, "orig", None) or error
-        raise Unkeepable(f"{type(cause).__name__} {sqlstate(error) or ''}".rstrip()) from None
+        raise Unkeepable from error
 
 
 def letter_id(letter: Letter) -> UUID:

@@ -14,7 +14,7 @@ class IndexUnavailable(Exception):
 
 
 class Unkeepable(Exception):
-    """What is to be kept is itself at fault: no trying again helps. Its text holds none of it."""
+    """What is to be kept is itself at fault: no trying again helps."""
 
 
 class SpoolFull(Exception):

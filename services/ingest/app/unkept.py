@@ -15,14 +15,14 @@ _log = structlog.get_logger(__name__)
 async def settle(keeper: Keeper, store: SpoolStore, place: Place, payload: bytes) -> None:
     """Keep what a frame holds; what cannot be kept goes, durably, into a file beside the frames, so
     that nothing behind it waits. Raises `IndexUnavailable`, or `OSError` of that file."""
-    for left, reason in await _unkept(keeper, payload):
+    for left, error in await _unkept(keeper, payload):
         where = await asyncio.to_thread(store.refuse, place, left)
         if where is not None:
             metrics.PUT_ASIDE_REFUSED.inc()
-            _log.error("put_aside_refused", kept=where, bytes=len(left), error=reason)
+            _log.error("put_aside_refused", kept=where, bytes=len(left), error=error)
 
 
-Left = tuple[bytes, str]
+Left = tuple[bytes, Exception]
 """What no trying again helps, as a frame has it, and why."""
 
 
@@ -30,7 +30,7 @@ async def _unkept(keeper: Keeper, payload: bytes) -> Sequence[Left]:
     try:
         aside = unpacked(payload)
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        return [(payload, f"no frame of ours: {type(error).__name__}")]
+        return [(payload, error)]
     return await _left(keeper, aside)
 
 
@@ -41,6 +41,6 @@ async def _left(keeper: Keeper, aside: PutAside) -> Sequence[Left]:
     except Unkeepable as error:
         singles = singly(aside)
         if len(singles) < 2:
-            return [(packed(aside), str(error))]
+            return [(packed(aside), error)]
         return [left for one in singles for left in await _left(keeper, one)]
     return []

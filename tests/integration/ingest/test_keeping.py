@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 
 from libs.common.db.database import Database
+from libs.common.logging.told import told
 from services.ingest.adapters.keeping import SqlKeeper, letter_id
 from services.ingest.app.ports import Unkeepable
 from services.ingest.domain.crm.model import Refresh
@@ -47,7 +48,8 @@ async def test_what_it_refuses_is_told_without_what_was_sent(
 ) -> None:
     with pytest.raises(Unkeepable) as refused:
         await keeper.keep(bad)
-    assert "secret" not in str(refused.value)
+    assert "Unkeepable" in told(refused.value)
+    assert "secret" not in told(refused.value)
     await keeper.keep(aside(letter()))
 
 
