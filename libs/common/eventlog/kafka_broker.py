@@ -87,12 +87,19 @@ class KafkaBroker:
 
     def start(self, seconds: float = 60) -> None:
         """Format the folder once, start, and wait until the port answers."""
-        command = prepared(self._folder, self.port, self._controller)
+        self.launch()
+        self.await_port(seconds)
+
+    def launch(self) -> None:
+        """The same without the wait: brokers of one cluster may wait for each other."""
+        command = self._prepared()
         with (self._folder / "broker.log").open("ab") as output:
             self._process = subprocess.Popen(command, stdout=output, stderr=output)
-        self._await_port(seconds)
 
-    def _await_port(self, seconds: float) -> None:
+    def _prepared(self) -> Sequence[str]:
+        return prepared(self._folder, self.port, self._controller)
+
+    def await_port(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if self._process is None or self._process.poll() is not None:
@@ -117,13 +124,16 @@ class KafkaBroker:
     def resume(self) -> None:
         self._signal(signal.SIGCONT)
 
-    def stop(self) -> None:
+    def stop(self) -> bool:
+        """SIGTERM; whether that was enough to end it."""
         self._signal(signal.SIGTERM)
         if self._process is not None:
             try:
                 self._process.wait(15)
             except subprocess.TimeoutExpired:
                 self.kill()
+                return False
+        return True
 
     def _signal(self, number: int) -> None:
         if self._process is not None and self._process.poll() is None:

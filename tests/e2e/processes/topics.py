@@ -43,7 +43,7 @@ class Kept:
 
 async def ends(server: str, topic: str) -> Ends:
     """The end of each partition; empty for a topic that does not exist."""
-    log = KafkaLog([server], "tests")
+    log = KafkaLog(server.split(","), "tests")
     try:
         found = await log.ends(topic)
     except UnknownTopic:
