@@ -102,20 +102,48 @@ class Acceptor:
 
     async def _append(self, fresh: Sequence[Candidate], until: float) -> Sequence[Appended]:
         """Into the log, or, where it must not or cannot go there, into the spool."""
+        direct = [candidate for candidate in fresh if self._goes_directly(candidate)]
+        chosen = set(map(id, direct))
+        spooled = [candidate for candidate in fresh if id(candidate) not in chosen]
+        with self._spools.own.underway.hold(direct, spooled):
+            if not spooled:
+                return await self._log_first(direct)
+            if not direct:
+                return await self._put(spooled, until)
+            return await self._both(direct, spooled, until)
+
+    def _goes_directly(self, candidate: Candidate) -> bool:
+        """Behind those of its key that are under way, whither the last of them goes."""
         spool = self._spools.own
-        direct = [candidate for candidate in fresh if not spool.takes(candidate)]
+        to_spool = spool.underway.heading(candidate.log_key)
+        return not (spool.takes(candidate) if to_spool is None else to_spool)
+
+    async def _both(
+        self, direct: Sequence[Candidate], spooled: Sequence[Candidate], until: float
+    ) -> Sequence[Appended]:
+        """At once: what waited for the rest of its delivery would be overtaken in the spool."""
+        putting = asyncio.create_task(self._put(spooled, until), name="spool-put")
+        try:
+            return [*await self._log_first(direct), *await putting]
+        finally:
+            putting.cancel()
+            await asyncio.gather(putting, return_exceptions=True)
+
+    async def _log_first(self, direct: Sequence[Candidate]) -> Sequence[Appended]:
+        """Into the spool goes what the log does not acknowledge in time, or what would overtake
+        such a one; in their order, since the loop wakes requests in the order of their failures."""
         appended = await self._append_directly(direct, self._settings.append_deadline)
-        placed = {entry.candidate.key for entry in appended}
-        waiting = [candidate for candidate in fresh if candidate.key not in placed]
-        tried = len(appended) < len(direct)
-        return [*appended, *await self._put(waiting, float("-inf") if tried else until)]
+        if len(appended) == len(direct):
+            return appended
+        placed = {id(entry.candidate) for entry in appended}
+        left = [candidate for candidate in direct if id(candidate) not in placed]
+        return [*appended, *await self._put(left, float("-inf"))]
 
     async def _put(self, waiting: Sequence[Candidate], until: float) -> Sequence[Appended]:
         """Into the spool; if that fails, before `until` into the log after all, as long as nothing
         is overtaken there. Raises what the spool raised if neither takes them."""
-        if not waiting:
-            return []
         spool = self._spools.own
+        spool.underway.turn(waiting, to_spool=True)
         try:
             await spool.put(waiting)
         except (SpoolFull, Overloaded, TimeoutError) as error:
@@ -123,7 +151,9 @@ class Acceptor:
             if seconds <= 0 or any(map(spool.bars, waiting)):
                 raise
             _log.warning("spool_did_not_take", events=len(waiting), error=error)
-            if not (appended := await self._append_directly(waiting, seconds)):
+            spool.underway.turn(waiting, to_spool=False)
+            appended = await self._append_directly(waiting, seconds)
+            if len(appended) < len(waiting):
                 raise
             return appended
         return [Appended(candidate) for candidate in waiting]
@@ -131,24 +161,35 @@ class Acceptor:
     async def _append_directly(
         self, direct: Sequence[Candidate], seconds: float
     ) -> Sequence[Appended]:
-        """Nothing if the log did not acknowledge in time; it may still have taken them, and what
-        comes twice has one effect."""
+        """Those that are in the log: nothing if it did not acknowledge in time; it may still have
+        taken them, and what comes twice has one effect."""
         if not direct:
             return []
         log = self._spools.own.log
         try:
             async with asyncio.timeout(seconds):
-                appended = await self._appends.submit(direct, direct[0].envelope.tenant_id)
+                told = await self._appends.submit(direct, direct[0].envelope.tenant_id)
         except (TimeoutError, LogUnavailable, UnknownTopic) as error:
             log.failed()
             _log.warning("log_did_not_acknowledge", events=len(direct), error=error)
             return []
-        log.answered()
+        appended = [entry for entry in told if entry is not None]
+        if appended:
+            log.answered()
         return appended
 
-    async def _append_records(self, fresh: Sequence[Candidate]) -> Sequence[Appended]:
+    async def _append_records(self, queued: Sequence[Candidate]) -> Sequence[Appended | None]:
+        """Nothing of those that would overtake one: since they were queued it has failed, or is in
+        the spool."""
         metrics.INGEST_WAITING.set(self.waiting)
-        return await append_all(self._log, fresh)
+        spool = self._spools.own
+        going = [one for one in spool.underway.in_turn(queued) if not spool.bars(one)]
+        appended = await append_all(self._log, going) if going else ()
+        spool.underway.placed(going)
+        if len(going) == len(queued):
+            return appended
+        entries = {id(entry.candidate): entry for entry in appended}
+        return [entries.get(id(one)) for one in queued]
 
     async def _remember(self, appended: Sequence[Appended], until: float) -> None:
         """Write the index; a failure costs a repetition its early answer, nothing else."""

@@ -7,9 +7,8 @@ only while the spool is well too.
 
 import asyncio
 import zlib
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from itertools import islice
 
@@ -18,6 +17,7 @@ from services.ingest.app.grouped import Grouped
 from services.ingest.app.log_state import LogState
 from services.ingest.app.pending import Pending
 from services.ingest.app.ports import Place, SpoolFull, SpoolStore
+from services.ingest.app.underway import Underway
 from services.ingest.domain.frames import framed, summary
 from services.ingest.domain.model import Candidate
 from services.ingest.settings import IngestSettings
@@ -30,7 +30,7 @@ class Spool:
     def __init__(self, store: SpoolStore, clock: Clock, settings: IngestSettings) -> None:
         self._store, self._clock, self._settings = store, clock, settings
         self.name = store.name
-        self._pending, self._coming = Pending(), Counter[bytes]()
+        self._pending, self.underway = Pending(), Underway()
         self._turn, self._writing = asyncio.Lock(), set[asyncio.Task[None]]()
         self._failure: str | None = None
         self._rests_until = float("-inf")
@@ -78,9 +78,8 @@ class Spool:
         return None
 
     def takes(self, candidate: Candidate) -> bool:
-        """Whether this one goes here first."""
-        key = candidate.log_key
-        return self.bars(candidate) or key in self._coming or self._samples(key)
+        """Whether this one goes here first, as long as none of its key is under way."""
+        return self.bars(candidate) or self._samples(candidate.log_key)
 
     def bars(self, candidate: Candidate) -> bool:
         """Whether this one must not go to the log directly, even if it cannot come here: events of
@@ -100,13 +99,14 @@ class Spool:
         if reason := self._limited():
             raise SpoolFull(reason)
         limit = self._settings.spool_deadline
-        with self._on_their_way(candidates):
-            try:
-                async with asyncio.timeout(limit):
-                    await self._writes.submit(candidates, candidates[0].envelope.tenant_id)
-            except TimeoutError:
-                self._failed(f"the spool's disk did not answer within {limit:g} s")
-                raise
+        try:
+            async with asyncio.timeout(limit):
+                taken = await self._writes.submit(candidates, candidates[0].envelope.tenant_id)
+        except TimeoutError:
+            self._failed(f"the spool's disk did not answer within {limit:g} s")
+            raise
+        if not all(taken):
+            raise SpoolFull("an earlier event of its key is on its way to the log")
 
     async def head(self, most: int) -> list[tuple[Place, bytes]]:
         """The oldest frames that wait, `most` at most."""
@@ -134,19 +134,25 @@ class Spool:
                 await self._turn.acquire()
             await asyncio.to_thread(self._store.close)
 
-    async def _write(self, candidates: Sequence[Candidate]) -> Sequence[None]:
-        """One write at a time. A deadline ends the wait for it, but not the write: what becomes
-        durable late is drained like all else, though nobody was told so."""
+    async def _write(self, queued: Sequence[Candidate]) -> Sequence[bool]:
+        """One write at a time; whether each was taken: none that would overtake one. A deadline
+        ends the wait for a write, but not the write: what becomes durable late is drained like all
+        else, though nobody was told so."""
         await self._turn.acquire()
-        writing = asyncio.create_task(self._written(candidates), name="spool-write")
+        going = self.underway.in_turn(queued)
+        writing = asyncio.create_task(self._written(going), name="spool-write")
         self._writing.add(writing)
         writing.add_done_callback(self._ended)
         await asyncio.shield(writing)
-        return [None] * len(candidates)
+        taken = set(map(id, going))
+        return [id(candidate) in taken for candidate in queued]
 
     async def _written(self, candidates: Sequence[Candidate]) -> None:
         try:
+            if not candidates:
+                return
             await asyncio.to_thread(lambda: self._store.append([framed(c) for c in candidates]))
+            self.underway.placed(candidates)
             for candidate in candidates:
                 self._pending.add(candidate.log_key, candidate.envelope.recorded_at)
             self._failure = None
@@ -166,15 +172,6 @@ class Spool:
         self._writing.discard(writing)
         if not writing.cancelled():
             writing.exception()  # who still waits for it is told; nobody else needs to be
-
-    @contextmanager
-    def _on_their_way(self, candidates: Sequence[Candidate]) -> Iterator[None]:
-        keys = Counter(candidate.log_key for candidate in candidates)
-        self._coming += keys
-        try:
-            yield
-        finally:
-            self._coming -= keys
 
     def _tell(self) -> None:
         if len(self):
