@@ -70,7 +70,11 @@ class Correction(RecordData):
 
 
 class Alert(RecordData):
-    """An alert; the same shape that `GET /v1/alerts/{id}` answers."""
+    """An alert; the same shape that `GET /v1/alerts/{id}` answers.
+
+    `corrections` are the first and the last ones, at most 50 and fewer where they are long;
+    `corrections_omitted` counts those in between.
+    """
 
     id: Id
     rule_id: Id
@@ -88,6 +92,7 @@ class Alert(RecordData):
     resolved_at: Instant | None = None
     resolution: Resolution | None = None
     corrections: list[Correction] = Field(default_factory=list)
+    corrections_omitted: Count = 0
     late: bool = False
     suppressed_by: list[str] = Field(default_factory=list)
     digest_id: Id | None = None

@@ -18,6 +18,7 @@ COLUMNS = {
     "turn": "int", "clock_start": "timestamptz", "clock_stop": "timestamptz",
     "resolution": "text", "late": "boolean", "digest_id": "uuid", "owner_id": "text",
     "labels": "json", "summary": "text", "evidence": "json", "corrections": "json",
+    "corrections_omitted": "int",
     "acknowledged_at": "timestamptz", "acknowledged_by": "text", "lease_until": "timestamptz",
     "record_version": "int", "ended_at": "timestamptz",
 }  # fmt: skip
@@ -40,8 +41,8 @@ def _row(tenant_id: str, alert: Alert, now: datetime) -> tuple[Any, ...]:
         alert.rule_version, alert.rule_name, alert.episode, *alert.key, *alert.clock,
         alert.resolution, alert.late, alert.digest_id and UUID(alert.digest_id),
         facts.get("owner_id"), _json(dict(alert.labels)), alert.summary, _json(alert.evidence),
-        _json(list(alert.corrections)), alert.acknowledged_at, alert.acknowledged_by,
-        alert.lease_until, alert.version, None if alert.is_open else now,
+        _json(list(alert.corrections)), alert.corrections_omitted, alert.acknowledged_at,
+        alert.acknowledged_by, alert.lease_until, alert.version, None if alert.is_open else now,
     )  # fmt: skip
 
 
@@ -70,6 +71,7 @@ def alert_of(row: Mapping[str, Any]) -> Alert:
         resolved_at=row["resolved_at"],
         resolution=row["resolution"],
         corrections=orjson.loads(row["corrections"]),
+        corrections_omitted=row["corrections_omitted"],
         late=row["late"],
         digest_id=str(row["digest_id"]) if row["digest_id"] else None,
         acknowledged_at=row["acknowledged_at"],

@@ -35,6 +35,7 @@ def shown(alert: Alert) -> dict[str, Any]:
         "resolved_at": alert.resolved_at,
         "resolution": alert.resolution,
         "corrections": list(alert.corrections),
+        "corrections_omitted": alert.corrections_omitted,
         "late": alert.late,
         "suppressed_by": [],
         "digest_id": alert.digest_id,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
+from services.alerts.domain.corrections import kept
 from services.alerts.domain.rule import Severity
 from services.alerts.domain.verdicts import Violation
 
@@ -23,7 +24,8 @@ RecordType = Literal["alert.fired", "alert.acknowledged", "alert.resolved", "ale
 class Alert:
     """One alert row; `key` is what its episode is known by, `version` counts its records.
 
-    `clock` is `[start, stop)` of the violated clock; `corrections` what it said before.
+    `clock` is `[start, stop)` of the violated clock; `corrections` what it said before, the first
+    and the last of it, without as many in between as `corrections_omitted` counts.
     """
 
     alert_id: str
@@ -44,6 +46,7 @@ class Alert:
     resolved_at: datetime | None = None
     resolution: Resolution | None = None
     corrections: Sequence[Mapping[str, Any]] = ()
+    corrections_omitted: int = 0
     late: bool = False
     digest_id: str | None = None
     acknowledged_at: datetime | None = None
@@ -138,7 +141,14 @@ def _ending(at: datetime, how: Resolution) -> tuple[Field, ...]:
 
 
 def _next(alert: Alert, *fields: Field) -> Alert:
-    return replace(alert, version=alert.version + 1, **dict(fields))
+    return _bounded(replace(alert, version=alert.version + 1, **dict(fields)))
+
+
+def _bounded(alert: Alert) -> Alert:
+    """With no more corrections than a record has room for."""
+    said = kept(alert.corrections)
+    omitted = alert.corrections_omitted + len(alert.corrections) - len(said)
+    return replace(alert, corrections=said, corrections_omitted=omitted)
 
 
 def _noted(before: Alert, after: Alert, now: datetime) -> Alert:
@@ -151,4 +161,4 @@ def _noted(before: Alert, after: Alert, now: datetime) -> Alert:
         "start_event_id": before.key[1],
         "evidence": before.evidence,
     }
-    return replace(after, corrections=(*after.corrections, said))
+    return _bounded(replace(after, corrections=(*after.corrections, said)))

@@ -1,7 +1,9 @@
 """Facts that arrive after an alert was raised: it moves, is retracted, cleared or superseded."""
 
+import orjson
 import pytest
 
+from services.alerts.domain import corrections
 from tests.integration.alerts.rig import Said, Site, called, created, day, moved, stalled, told
 
 pytestmark = pytest.mark.postgres
@@ -142,3 +144,22 @@ async def test_said_twice_changes_nothing(sandbox: Site) -> None:
     await sandbox.clock(35)
     await says_late(sandbox, away, first)
     assert await lives(sandbox) == [(first.id, "fired", 30), (first.id, "resolved", 33)]
+
+
+async def test_an_end_that_changes_without_end_is_told_for_ever(
+    sandbox: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its row and its records keep the first correction and the last ones, and count the others."""
+    monkeypatch.setattr(corrections, "MOST", 3)
+    first = created("D", 0)
+    await fired(sandbox, stalled(30), first)
+    await sandbox.say(moved("D", 40, "offer"))
+    await sandbox.clock(45)
+    for days in (39, 38, 37, 36, 35):
+        await says_late(sandbox, moved("D", days, "demo"))
+    (alert,) = await sandbox.alerts()
+    ends = [day(days).isoformat().replace("+00:00", "Z") for days in (40, 37, 36, 35)]
+    assert [item["resolved_at"] for item in alert["corrections"]] == ends[:3]
+    assert (alert["resolved_at"], alert["corrections_omitted"]) == (ends[3], 2)
+    last = orjson.loads((await sandbox.raw())[-1].value or b"")["alert"]
+    assert last == alert
