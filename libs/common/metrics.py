@@ -37,6 +37,9 @@ HTTP_SECONDS = Histogram(
 HTTP_IN_FLIGHT = Gauge(
     "headway_http_requests_in_flight", "Requests being answered, open streams included."
 )
+HTTP_BODY_BYTES = Gauge(
+    "headway_http_body_bytes", "Bodies in memory of requests that are not answered yet."
+)
 HTTP_REFUSED = Counter(
     "headway_http_refused_total",
     "Connections that the server ended itself, before anything was asked of a service.",

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "HEADWAY_"
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
+BODY_BYTES = 256 * 1024 * 1024
 CLIENT = frozenset({"HEADWAY_URL", "HEADWAY_API_KEY"})
 """What the command line reads besides the settings of a process."""
 OWNERS = ("INGEST", "FUNNEL", "ALERTS", "REPORTING", "STANDALONE", "DEMO", "GATEWAY", "TEST")
@@ -54,6 +55,9 @@ class CommonSettings(DatabaseSettings):
     """Requests that a credential may send this process in a minute; 0 for any number."""
     rate_failures: int = Field(default=30, ge=0)
     """Refused credentials of one address, or of one key id, in a minute; 0 for any number."""
+    body_bytes: int = Field(default=BODY_BYTES, ge=4 * 1024 * 1024)
+    """Bodies of requests that this process holds in memory at a time, together; an address alone
+    at most half of it."""
     trusted_proxies: str = "127.0.0.1,::1"
     """Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."""
     oidc_issuer: str = ""

@@ -10,32 +10,42 @@ from fastapi import Request
 from starlette.requests import ClientDisconnect
 
 from libs.common.contracts.values import MAX_DEPTH
+from libs.common.web.bodies import KEY, Holding
 from libs.common.web.errors import BadRequest, TooLarge, UnsupportedMedia
 
 _OPENING = re.compile(rb"[\[{]")
 
 
 async def read_body(request: Request, limit: int, *, idle: float = 30) -> bytes:
-    """The whole body, at most `limit` bytes, with at most `idle` seconds between its parts."""
+    """The whole body, at most `limit` bytes, with at most `idle` seconds between its parts.
+
+    It counts among the bodies that the process holds until the request is answered; raises
+    `Unavailable`, if it can before anything is read, where there is no room for it."""
     encoding = request.headers.get("content-encoding", "identity").lower()
     if encoding != "identity":
         raise UnsupportedMedia(f"Content-Encoding {encoding} is not taken here")
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > limit:
+    size = int(declared) if declared.isascii() and declared.isdigit() else 0
+    if size > limit:
         raise _too_large(limit)
-    return await _read(request, limit, idle)
+    holding: Holding | None = request.scope.get(KEY)
+    if holding is not None:
+        holding.expect(size)
+    return await _read(request, limit, idle, holding)
 
 
-async def _read(request: Request, limit: int, idle: float) -> bytes:
+async def _read(request: Request, limit: int, idle: float, holding: Holding | None) -> bytes:
     body = bytearray()
     clock = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(idle) as patience:  # costs no task, as waiting for each would
             async for part in request.stream():
                 patience.reschedule(clock.time() + idle)
-                body += part
-                if len(body) > limit:
+                if len(body) + len(part) > limit:
                     raise _too_large(limit)
+                if holding is not None:
+                    holding.add(len(part))
+                body += part
     except TimeoutError:
         raise BadRequest(f"nothing came for {idle:g} s", code="body_timeout") from None
     except ClientDisconnect:

@@ -17,6 +17,7 @@ from libs.common import metrics
 from libs.common.clock import Clock
 from libs.common.ids import uuid7
 from libs.common.web import problems, quota_headers
+from libs.common.web.bodies import Bodies
 
 _TRACE = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -28,8 +29,8 @@ _level = logging.getLogger(__name__)
 class RequestContext:
     """Takes `X-Request-Id` and `traceparent` in, gives them out, and measures."""
 
-    def __init__(self, app: ASGIApp, clock: Clock) -> None:
-        self._app, self._clock = app, clock
+    def __init__(self, app: ASGIApp, clock: Clock, bodies: Bodies | None = None) -> None:
+        self._app, self._clock, self._bodies = app, clock, bodies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -40,6 +41,7 @@ class RequestContext:
         scope.setdefault("state", {}).update(request_id=request_id, trace_id=trace_id)
         structlog.contextvars.bind_contextvars(request_id=request_id, trace_id=trace_id)
         measured = _Measured(scope, send, request_id, headers.get("traceparent"))
+        holding = self._bodies.of(scope) if self._bodies is not None else None
         started = perf_counter()
         try:
             with metrics.HTTP_IN_FLIGHT.track_inprogress():
@@ -50,6 +52,8 @@ class RequestContext:
             answer = await problems.unexpected(Request(scope), error)
             await answer(scope, receive, measured.send)
         finally:
+            if holding is not None:
+                holding.release()
             _observe(scope, measured.status, perf_counter() - started)
             structlog.contextvars.unbind_contextvars("request_id", "trace_id")
 

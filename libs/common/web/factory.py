@@ -50,7 +50,8 @@ def create_app(
         separate_input_output_schemas=False,
     )
     app.state.authenticator, app.state.cursors = authenticator, cursors
-    app.state.clock, app.state.limits = clock, limits or no_limits(clock)
+    bounds = limits or no_limits(clock)
+    app.state.clock, app.state.limits = clock, bounds
     for service in services:
         setattr(app.state, service.name, service.state)
         for router in service.routers:
@@ -62,7 +63,7 @@ def create_app(
     app.openapi = lambda: _openapi(app, app.routes, title)  # type: ignore[method-assign]
     problems.install(app)
     metrics.BUILD_INFO.labels(app.version).set(1)
-    app.add_middleware(RequestContext, clock=clock)
+    app.add_middleware(RequestContext, clock=clock, bodies=bounds.bodies)
     return app
 
 

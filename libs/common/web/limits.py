@@ -9,7 +9,8 @@ from fastapi import Request
 from libs.common import metrics
 from libs.common.clock import Clock
 from libs.common.quotas import Policy, Windows
-from libs.common.settings import CommonSettings
+from libs.common.settings import BODY_BYTES, CommonSettings
+from libs.common.web.bodies import Bodies
 from libs.common.web.errors import Unauthorized
 from libs.common.web.failed_credentials import FailedCredentials
 from libs.common.web.quota_headers import OverLimit, tell
@@ -32,12 +33,13 @@ P = TypeVar("P", bound=Proven)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits of one process; each of them may be off (0)."""
+    """The limits of one process; each but that of bodies may be off (0)."""
 
     clock: Clock
     failures: FailedCredentials
     policy: Policy
     windows: Windows
+    bodies: Bodies
 
     async def proven(
         self, request: Request, authenticate: Callable[[str | None], Awaitable[P]]
@@ -70,15 +72,16 @@ class Limits:
 
 def limits_of(settings: CommonSettings, clock: Clock) -> Limits:
     """As the process's settings say."""
-    return _limits(clock, settings.rate_requests, settings.rate_failures)
+    bodies = Bodies(settings.body_bytes)
+    return _limits(clock, settings.rate_requests, settings.rate_failures, bodies)
 
 
 def no_limits(clock: Clock) -> Limits:
-    """For an application whose creator wants none."""
-    return _limits(clock, 0, 0)
+    """For an application whose creator wants none, but that bodies are not without end."""
+    return _limits(clock, 0, 0, Bodies(BODY_BYTES))
 
 
-def _limits(clock: Clock, requests: int, failures: int) -> Limits:
-    metrics.show_limits("requests", "failed_address", "failed_key_id")
+def _limits(clock: Clock, requests: int, failures: int, bodies: Bodies) -> Limits:
+    metrics.show_limits("requests", "failed_address", "failed_key_id", "bodies")
     policy = Policy("requests", requests)
-    return Limits(clock, FailedCredentials(clock, failures), policy, Windows())
+    return Limits(clock, FailedCredentials(clock, failures), policy, Windows(), bodies)

@@ -16,6 +16,7 @@ from services.ingest.app.connector_faults import ours
 from services.ingest.app.ports import Keeper, Sandboxes
 from services.ingest.app.reading import Understood, beside
 from services.ingest.app.recording import Recorder
+from services.ingest.app.turns import Turns
 from services.ingest.domain.connections import Live
 from services.ingest.domain.crm.model import (
     Connector,
@@ -63,13 +64,21 @@ class Receiver:
         self._sandboxes, self._counts, self._recorder = sandboxes, counts, recorder
         self._clock, self._settings = clock, settings
 
-    async def receive(self, live: Live, delivery: Delivery, receipt: Receipt) -> Received:
-        """Raises `Refused`, `Incomplete`, `Unreadable`, `ConnectorFailed`, or what
+    async def receive(
+        self, live: Live, delivery: Delivery, receipt: Receipt, turns: Turns
+    ) -> Received:
+        """Raises `Refused`, `Incomplete`, `Unreadable`, `ConnectorFailed`, or what `Turns`,
         `Acceptor.accept` and `Keeper` raise; then nothing is promised and a repetition is harmless.
 
-        Events come first: a puzzle that cannot be kept now holds up none of its neighbours.
+        What is not proven waits for nobody, and nobody for it.
         """
         self._prove(live, delivery, receipt.received_at)
+        size, insists = len(delivery.body), receipt.insists
+        async with turns.of(live.tenant_id, size, insists=insists):
+            return await self._judged(live, delivery, receipt)
+
+    async def _judged(self, live: Live, delivery: Delivery, receipt: Receipt) -> Received:
+        """Events come first: a puzzle that cannot be kept now holds up none of its neighbours."""
         understood = await self._understood(live, delivery, receipt)
         told, examined = understood.told, await self._flagged(understood.examined, receipt)
         decision = await self._acceptor.accept(receipt, examined)

@@ -32,28 +32,33 @@ class Turns:
         return self._users.total()
 
     @asynccontextmanager
-    async def of(self, tenant_id: str, size: int) -> AsyncIterator[None]:
-        """Inside, a delivery of `size` bytes may be judged; raises `Overloaded`."""
+    async def of(self, tenant_id: str, size: int, *, insists: bool = False) -> AsyncIterator[None]:
+        """Inside, a delivery of `size` bytes may be judged; raises `Overloaded`. A sender that
+        `insists`, since a refusal costs it events, waits as long and is judged all the same."""
         if size < self._large:
             yield
             return
         gate = self._gates.setdefault(tenant_id, asyncio.Semaphore(self._most))
         self._users[tenant_id] += 1
         try:
-            await self._enter(gate)
+            entered = await self._enter(gate)
+            if not (entered or insists):
+                raise Overloaded(f"{self._most} large deliveries are being judged")
             try:
                 yield
             finally:
-                gate.release()
+                if entered:
+                    gate.release()
         finally:
             self._leave(tenant_id)
 
-    async def _enter(self, gate: asyncio.Semaphore) -> None:
+    async def _enter(self, gate: asyncio.Semaphore) -> bool:
+        """Whether it came to its turn in time."""
         try:
             async with asyncio.timeout(self._patience):
-                await gate.acquire()
+                return await gate.acquire()
         except TimeoutError:
-            raise Overloaded(f"{self._most} large deliveries are being judged") from None
+            return False
 
     def _leave(self, tenant_id: str) -> None:
         self._users[tenant_id] -= 1

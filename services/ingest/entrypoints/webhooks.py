@@ -33,7 +33,8 @@ async def take_webhook(request: Request, connection_id: str) -> Response:
     delivery = Delivery(body, dict(request.headers), query, request.method, received_at=now)
     receipt = Receipt(live.tenant_id, now, insists=OVER_QUOTA[live.kind] == "taken")
     async with refusals(live.kind):
-        return received(live.kind, await ingest.receiver.receive(live, delivery, receipt))
+        told = await ingest.receiver.receive(live, delivery, receipt, ingest.turns)
+        return received(live.kind, told)
 
 
 async def _body(request: Request, ingest: IngestState) -> bytes:

@@ -1,5 +1,6 @@
 """Deliveries on their way in: what is large is worked on beside the event loop."""
 
+import asyncio
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,7 +12,9 @@ import pytest
 from libs.common.clock import SystemClock
 from services.ingest.app import reading, receiving
 from services.ingest.app.connection_counts import ConnectionCounts
+from services.ingest.app.grouped import Overloaded
 from services.ingest.app.receiving import Receiver
+from services.ingest.app.turns import LARGE, Turns
 from services.ingest.domain import letters
 from services.ingest.domain.connections import Live
 from services.ingest.domain.crm.drafts import Draft
@@ -21,6 +24,7 @@ from services.ingest.domain.crm.model import (
     Delivery,
     Kind,
     Puzzle,
+    Refused,
     Translation,
 )
 from services.ingest.domain.decide import decide
@@ -38,9 +42,13 @@ class World:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.threads: dict[str, int] = {}
+        self.forged = False
         self.kept: list[PutAside] = []
         self.times, self.counts = [NOW], ConnectionCounts()
-        connector = Connector(lambda *_: 0, self._translate, signs_time=True)
+        self.turns = Turns(most=1, patience=0.01)
+        self.reached, self.gate = asyncio.Event(), asyncio.Event()
+        self.gate.set()
+        connector = Connector(self._verify, self._translate, signs_time=True)
         connectors, own = dict.fromkeys(get_args(Kind), connector), cast(Any, self)
         self.receiver = Receiver(
             connectors, own, own, own, self.counts, own, SystemClock(), IngestSettings()
@@ -56,6 +64,15 @@ class World:
 
         monkeypatch.setattr(at, name, watched)
 
+    async def receive(self, own: Live, size: int, *, insists: bool = False) -> receiving.Received:
+        receipt = Receipt(own.tenant_id, NOW, insists=insists)
+        return await self.receiver.receive(own, Delivery(b"x" * size, {}), receipt, self.turns)
+
+    def _verify(self, *_: Any) -> int:
+        if self.forged:
+            raise Refused("signature_invalid", "not signed")
+        return 0
+
     def _translate(self, _: Delivery, of: Connection) -> Translation:
         self.threads["translate"] = threading.get_ident()
         events = [
@@ -65,6 +82,8 @@ class World:
         return Translation(events, [Puzzle("invalid_event", "no event", 1)])
 
     async def accept(self, _: Receipt, examined: Sequence[Any]) -> Any:
+        self.reached.set()
+        await self.gate.wait()
         return decide(examined, {})
 
     async def has(self, _: str) -> bool:
@@ -91,7 +110,7 @@ async def test_a_large_body_is_worked_on_beside_the_event_loop(
     monkeypatch: pytest.MonkeyPatch, kind: Kind, size: int, beside: bool
 ) -> None:
     world, own = World(monkeypatch), replace(OWN, kind=kind)
-    told = await world.receiver.receive(own, Delivery(b"x" * size, {}), Receipt("t", NOW))
+    told = await world.receive(own, size)
     assert told == receiving.Received(accepted=1, duplicates=0, rejected=1, refreshes=0)
     assert [len(aside.letters) for aside in world.kept] == [1]
     assert set(world.threads) == {"translate", "examine_incoming", "of_puzzles", "of_rejected"}
@@ -115,7 +134,7 @@ async def test_the_latest_event_is_one_that_has_happened(
 ) -> None:
     world = World(monkeypatch)
     world.times = [_from_now(one) for one in ahead]
-    await world.receiver.receive(OWN, Delivery(b"x", {}), Receipt("t", NOW))
+    await world.receive(OWN, 1)
     (tally,) = world.counts.take().values()
     assert tally.last_event_at == (None if latest is None else _from_now(latest))
 
@@ -123,3 +142,34 @@ async def test_the_latest_event_is_one_that_has_happened(
 def _from_now(text: str) -> datetime:
     unit = {"s": "seconds", "h": "hours", "d": "days"}[text[-1]]
     return NOW + timedelta(**{unit: int(text[:-1])})
+
+
+async def test_large_deliveries_take_turns_once_they_are_proven(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(monkeypatch)
+    world.gate.clear()
+    first = asyncio.create_task(world.receive(OWN, LARGE))
+    await asyncio.wait_for(world.reached.wait(), 10)
+    with pytest.raises(Overloaded):
+        await world.receive(OWN, LARGE)
+    world.forged = True
+    with pytest.raises(Refused):
+        await world.receive(OWN, LARGE)
+    world.forged = False
+    world.gate.set()
+    assert (await first).accepted == 1
+    assert len(world.turns) == 0
+
+
+@pytest.mark.parametrize(
+    ("tenant", "size", "insists"),
+    [("t", LARGE - 1, False), ("u", LARGE, False), ("t", LARGE, True)],
+)
+async def test_small_ones_others_and_who_takes_no_refusal_are_received_meanwhile(
+    monkeypatch: pytest.MonkeyPatch, tenant: str, size: int, insists: bool
+) -> None:
+    world = World(monkeypatch)
+    async with world.turns.of("t", LARGE):
+        told = await world.receive(replace(OWN, tenant_id=tenant), size, insists=insists)
+    assert told.accepted == 1

@@ -59,3 +59,14 @@ async def test_a_failed_delivery_gives_its_turn_back() -> None:
             async with taken.of("acme", LARGE):
                 raise ValueError("broken")
     assert len(taken) == 0
+
+
+async def test_a_sender_that_takes_no_refusal_waits_and_is_judged_all_the_same() -> None:
+    taken = turns(patience=0.01)
+    async with taken.of("acme", LARGE):
+        async with taken.of("acme", LARGE, insists=True):
+            assert len(taken) == 2
+        with pytest.raises(Overloaded):
+            async with taken.of("acme", LARGE):
+                raise AssertionError("the turn was not its own to give back")
+    assert len(taken) == 0
