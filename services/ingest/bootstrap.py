@@ -113,7 +113,7 @@ class _Wiring:
         self._keeper = LaterKeeper(SqlKeeper(self._worker), self._folders("put-aside"), settings)
         self._acceptor = Acceptor(
             resources.log, self._index, resources.clock, self._unappended, self._spools, settings,
-            self._events,
+            self._events, self._keeper,
         )  # fmt: skip
         self._heartbeat = Heartbeat(
             self._worker, resources.process_id, self._unappended.oldest, self._spools,

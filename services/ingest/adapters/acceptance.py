@@ -17,6 +17,7 @@ from libs.common.db.database import Database
 from libs.common.ids import uuid5
 from services.ingest.adapters.transactions import worker_transaction
 from services.ingest.app.ports import Appended
+from services.ingest.domain.conflicts import DETAIL
 from services.ingest.domain.model import CONFLICT, Candidate, EventKey
 
 # LATERAL with LIMIT pins one index probe per key, whatever the statistics of a young table say.
@@ -49,7 +50,6 @@ _KEEP = text("""
         CAST(:names AS text[]), CAST(:contents AS bytea[]), :body, :received_at)
     ON CONFLICT DO NOTHING
 """)
-_CONFLICT = "another body came first under this id"
 REFUSED = "refused_by_log"
 
 
@@ -66,10 +66,6 @@ class SqlIndex:
     async def write(self, appended: Sequence[Appended]) -> None:
         async with worker_transaction(self._database) as tx:
             await write(tx, appended)
-
-    async def keep_conflicts(self, conflicts: Sequence[Candidate], at: datetime) -> None:
-        async with worker_transaction(self._database) as tx:
-            await keep_conflicts(tx, conflicts, at)
 
     async def keep_refused(self, refused: Candidate, at: datetime, detail: str) -> None:
         async with worker_transaction(self._database) as tx:
@@ -108,7 +104,7 @@ async def write(tx: AsyncConnection, appended: Sequence[Appended]) -> None:
 async def keep_conflicts(tx: AsyncConnection, conflicts: Sequence[Candidate], at: datetime) -> None:
     """Keep colliding events whole; the id follows from the content, so repeats are kept once."""
     if conflicts:
-        letters = [_dead_letter(candidate, at, CONFLICT, _CONFLICT) for candidate in conflicts]
+        letters = [_dead_letter(candidate, at, CONFLICT, DETAIL) for candidate in conflicts]
         await tx.execute(_KEEP, letters)
 
 

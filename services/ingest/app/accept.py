@@ -11,10 +11,11 @@ from libs.common.clock import Clock
 from libs.common.eventlog.port import EventLog, LogUnavailable, UnknownTopic
 from services.ingest.app.appending import append_all
 from services.ingest.app.grouped import Grouped, Overloaded
-from services.ingest.app.ports import Appended, Index, IndexUnavailable, SpoolFull
+from services.ingest.app.ports import Appended, Index, IndexUnavailable, Keeper, SpoolFull
 from services.ingest.app.quotas import EventQuotas
 from services.ingest.app.spools import Spools
 from services.ingest.app.unappended import Unappended
+from services.ingest.domain.conflicts import colliding
 from services.ingest.domain.decide import decide
 from services.ingest.domain.model import Candidate, Decision, EventKey, Examined, Receipt
 from services.ingest.settings import IngestSettings
@@ -40,20 +41,22 @@ class Acceptor:
         spools: Spools,
         settings: IngestSettings,
         quotas: EventQuotas,
+        keeper: Keeper,
     ) -> None:
         self._log, self._index, self._clock = log, index, clock
         self._unappended, self._spools, self._settings = unappended, spools, settings
-        self._quotas = quotas
+        self._quotas, self._keeper = quotas, keeper
         self._index_rests_until = float("-inf")
         self._lookups = self._group(self._look_up, settings.lookup_deadline)
         self._appends = self._group(self._append_records, settings.append_limit)
         self._writes = self._group(self._write_index, settings.index_deadline)
 
     async def accept(self, receipt: Receipt, examined: Sequence[Examined]) -> Decision:
-        """Verdicts of a delivery; raises `OverQuota`, `SpoolFull`, `Overloaded`, `IndexUnavailable`
-        or `TimeoutError`.
+        """Verdicts of a delivery; raises `OverQuota`, `SpoolFull`, `Overloaded` or `TimeoutError`,
+        or what the keeper raises.
 
-        A raise means that nothing is promised: the sender's repetition is harmless.
+        A raise means that nothing is promised: the sender's repetition is harmless. Events come
+        first: one that collides and cannot be kept costs its neighbours nothing.
         """
         with self._quotas.using(receipt.tenant_id, len(examined), insist=receipt.insists):
             return await self._accepted(receipt, examined)
@@ -64,13 +67,12 @@ class Acceptor:
         with self._unappended.hold(receipt.received_at):
             decision = decide(examined, await self._known(examined))
             faults.hit("ingest.looked_up")
-            if decision.conflicts:
-                async with asyncio.timeout(self._settings.index_deadline):
-                    await self._index.keep_conflicts(decision.conflicts, receipt.received_at)
             appended = await self._append(decision.fresh, until)
         faults.hit("ingest.appended")
         await self._remember(appended, until)
         faults.hit("ingest.indexed")
+        if decision.conflicts:
+            await self._keeper.keep(colliding(decision.conflicts, receipt))
         return decision
 
     @property

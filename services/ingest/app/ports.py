@@ -79,7 +79,7 @@ class SpoolStores(Protocol):
 
 
 class Index(Protocol):
-    """The dedup index and the conflicts kept beside it; raises `IndexUnavailable`."""
+    """The dedup index and what the log refuses; raises `IndexUnavailable`."""
 
     async def known(self, keys: Sequence[EventKey]) -> Mapping[EventKey, bytes]:
         """Body hashes of the keys that were accepted before."""
@@ -87,10 +87,6 @@ class Index(Protocol):
 
     async def write(self, appended: Sequence[Appended]) -> None:
         """Remember what was accepted; a key that is there already only learns its place."""
-        ...
-
-    async def keep_conflicts(self, conflicts: Sequence[Candidate], at: datetime) -> None:
-        """Keep events whose id belongs to another body. Repetitions are kept once."""
         ...
 
     async def keep_refused(self, refused: Candidate, at: datetime, detail: str) -> None:

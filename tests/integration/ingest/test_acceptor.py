@@ -14,10 +14,12 @@ from libs.common.clock import FakeClock
 from libs.common.db.database import Database
 from libs.common.eventlog.port import NewRecord, RecordTooLarge
 from services.ingest.adapters.acceptance import SqlIndex
+from services.ingest.adapters.keeping import SqlKeeper
 from services.ingest.adapters.spool.files import SpoolLimits
 from services.ingest.adapters.spool.stores import SpoolFolders
 from services.ingest.app.accept import Acceptor
 from services.ingest.app.draining import Drainer
+from services.ingest.app.keeping import LaterKeeper
 from services.ingest.app.ports import SpoolFull
 from services.ingest.app.quotas import EventQuotas
 from services.ingest.app.spool import Spool
@@ -60,9 +62,18 @@ class Bench:
             ),
         )
         quotas = EventQuotas(QuotaSettings(), clock)
-        self.acceptor = Acceptor(used, index, clock, self.unappended, self.spools, chosen, quotas)
+        aside = SpoolFolders(self.aside, SpoolLimits(1_000_000, 10_000))
+        self.keeper = LaterKeeper(SqlKeeper(self.database), aside, chosen)
+        self.acceptor = Acceptor(
+            used, index, clock, self.unappended, self.spools, chosen, quotas, self.keeper
+        )
         await self.spools.open()
+        await self.keeper.open()
         return self
+
+    @property
+    def aside(self) -> Path:
+        return self.folder.with_name(f"{self.folder.name}-aside")
 
     @property
     def spool(self) -> Spool:
@@ -73,6 +84,7 @@ class Bench:
         if self.spools is not None:
             await self.acceptor.close(1)
             await self.spools.close(1)
+            await self.keeper.close(1)
             self.spools = None
 
     async def drained(self) -> None:
@@ -322,6 +334,18 @@ async def test_without_postgresql_events_pass_unindexed(tmp_path: Path) -> None:
     assert await bench.statuses(stage_event("1")) == ["accepted"]
     assert await bench.statuses(stage_event("1")) == ["accepted"]
     assert bench.log.ids == ["1", "1"]
+    await bench.close()
+    await bench.database.close()
+
+
+async def test_without_postgresql_a_collision_in_a_batch_costs_its_neighbours_nothing(
+    tmp_path: Path,
+) -> None:
+    bench = await Bench("postgresql://nobody@127.0.0.1:1/none", "acme", tmp_path).open()
+    batch = [stage_event("1", "a"), stage_event("1", "b"), stage_event("2")]
+    assert await bench.statuses(*batch) == ["accepted", "conflict", "accepted"]
+    assert bench.log.ids == ["1", "2"]
+    assert any(file.stat().st_size for file in bench.aside.glob("*/*.seg")), "it waits on disk"
     await bench.close()
     await bench.database.close()
 

@@ -14,12 +14,13 @@ from services.ingest.adapters.spool.files import SpoolFiles, SpoolLimits
 from services.ingest.adapters.spool.folder import Folder
 from services.ingest.app.accept import Acceptor
 from services.ingest.app.draining import Drainer
-from services.ingest.app.ports import Appended, Place, SpoolFull
+from services.ingest.app.ports import Appended, Keeper, Place, SpoolFull
 from services.ingest.app.quotas import EventQuotas
 from services.ingest.app.spool import Spool
 from services.ingest.app.spools import Spools
 from services.ingest.app.unappended import Unappended
 from services.ingest.domain.model import Candidate, EventKey, Receipt
+from services.ingest.domain.put_aside import PutAside
 from services.ingest.settings import IngestSettings, QuotaSettings
 from tests.unit.ingest.spool.frames import START
 
@@ -73,9 +74,20 @@ class Index:
 
     async def write(self, appended: Sequence[Appended]) -> None: ...
 
-    async def keep_conflicts(self, conflicts: Sequence[Candidate], at: datetime) -> None: ...
-
     async def keep_refused(self, refused: Candidate, at: datetime, detail: str) -> None: ...
+
+
+@dataclass
+class Shelf:
+    """A `Keeper` that keeps all; or nothing, if it is `away`."""
+
+    kept: list[PutAside] = field(default_factory=list)
+    away: Exception | None = None
+
+    async def keep(self, aside: PutAside) -> None:
+        if self.away is not None:
+            raise self.away
+        self.kept.append(aside)
 
 
 @dataclass
@@ -97,6 +109,7 @@ class Door:
     spools: Spools
     disk: Disk
     log: Log
+    shelf: Shelf
     clock: FakeClock = field(repr=False)
 
     @property
@@ -113,16 +126,16 @@ class Door:
 
 
 @asynccontextmanager
-async def door(path: Path, **settings: Any) -> AsyncIterator[Door]:
+async def door(path: Path, keeper: Keeper | None = None, **settings: Any) -> AsyncIterator[Door]:
     chosen, clock, index = replace(SETTINGS, **settings), FakeClock(START), Index()
-    log, disk = Log(), Disk(path)
+    log, disk, shelf = Log(), Disk(path), Shelf()
     port = cast(EventLog, log)
     spools = Spools(
         Stores(disk), lambda spool: Drainer(spool, port, index, clock, chosen), clock, chosen
     )
     quotas = EventQuotas(QuotaSettings.model_construct(), clock)
-    acceptor = Acceptor(port, index, clock, Unappended(), spools, chosen, quotas)
+    acceptor = Acceptor(port, index, clock, Unappended(), spools, chosen, quotas, keeper or shelf)
     await spools.open()
-    yield Door(acceptor, spools, disk, log, clock)
+    yield Door(acceptor, spools, disk, log, shelf, clock)
     await acceptor.close(1)
     await spools.close(1)
