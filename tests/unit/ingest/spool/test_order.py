@@ -12,6 +12,7 @@ import pytest
 
 from libs.common.eventlog.port import LogUnavailable, NewRecord
 from services.ingest.app.ports import SpoolFull
+from services.ingest.app.spool import Spool
 from tests.unit.ingest.spool.failing import Door, door
 from tests.unit.ingest.spool.frames import candidate
 
@@ -58,7 +59,8 @@ async def turns(count: int) -> None:
 
 
 async def all_of(*sending: asyncio.Task[None]) -> None:
-    async with asyncio.timeout(10):
+    """Long before the log is given up."""
+    async with asyncio.timeout(5):
         await asyncio.gather(*sending)
 
 
@@ -189,15 +191,15 @@ async def test_behind_one_that_goes_to_the_spool_nobody_waits_for_the_log(tmp_pa
         assert [name for name in at.log.ids if name != "e-1"] == ["e-0", "e-2"]
 
 
-async def test_behind_one_that_the_spool_did_not_take_nobody_waits_for_the_disk(
-    tmp_path: Path,
+async def test_behind_one_that_the_spool_did_not_take_nobody_asks_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with door(tmp_path) as at:
         held = Held(at)
         at.disk.full = True
         first = asyncio.create_task(at.send(candidate(0)))
         await held.reached()
-        at.disk.before = lambda: pytest.fail("the spool is asked")
+        monkeypatch.setattr(Spool, "put", lambda *_: pytest.fail("it is asked"))
         at.clock.advance(timedelta(seconds=5))
         second = asyncio.create_task(at.send(candidate(1)))
         await at.until(lambda: at.acceptor.waiting == 1)
