@@ -46,15 +46,15 @@ def faults(call: ast.Call) -> Iterator[str]:
         yield "fields by **"
     if any(not isinstance(told, ast.Constant) for told in call.args[:1]) or len(call.args) > 1:
         yield "an event that is not one fixed text"
-    if any(_is_text_of_error(word.value) for word in call.keywords if word.arg != "exc_info"):
+    if any(map(_is_text_of_error, call.keywords)):
         yield "the text of an error; give the error itself"
 
 
-def _is_text_of_error(value: ast.expr) -> bool:
-    if isinstance(value, ast.JoinedStr):
-        return "error" in ast.unparse(value)
+def _is_text_of_error(word: ast.keyword) -> bool:
+    """By the name of the field, or of what it is made from."""
+    value, about = word.value, f"{word.arg} {ast.unparse(word.value)}"
     called = isinstance(value, ast.Call) and getattr(value.func, "id", "") in _TEXTS
-    return called and "error" in ast.unparse(value)
+    return (called or isinstance(value, ast.JoinedStr)) and "error" in about
 
 
 def unknown_loggers(path: Path) -> Iterator[str]:

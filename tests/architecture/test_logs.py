@@ -69,6 +69,8 @@ def test_a_planted_field_is_seen(tmp_path: Path, source: str, expected: set[str]
         'log.info("planted", error=repr(error))',
         'log.info("planted", error=str(error))',
         'log.info("planted", error=f"{error}")',
+        'log.info("planted", error=repr(failure))',
+        'log.info("planted", at=str(error))',
     ],
 )
 def test_a_planted_line_of_unknown_content_is_seen(tmp_path: Path, source: str) -> None:
