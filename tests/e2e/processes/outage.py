@@ -24,9 +24,10 @@ Property = Callable[[str, object], None]
 
 @dataclass
 class Outage:
-    """What is running: `ingest`, and others beside it, under `traffic`."""
+    """What is running: `ingest`, and others beside it, under `traffic`; `consumer` folds it."""
 
     stack: Stack
+    consumer: Process
     ingest: Process
     others: Sequence[Process]
     traffic: Traffic
@@ -105,10 +106,10 @@ class Outages:
             first, *others = [self.started(stack, changes) for _ in range(processes)]
             urls = [process.url for process in (first, *others)]
             with Traffic(self.scene.keys, urls, padding=padding) as traffic:
-                outage = Outage(stack, first, others, traffic)
+                outage = Outage(stack, consumer, first, others, traffic)
                 until("events flow", lambda: traffic.accepted >= flow)
                 yield outage
-            self.judge(outage, consumer)
+            self.judge(outage)
 
     def back(self) -> None:
         """The broker again; on a busy machine its start takes its time."""
@@ -118,7 +119,7 @@ class Outages:
         port = {"HEADWAY_PORT": str(free_port())}
         return stack.start("ingest", "api", **{**port, **changes}).ready()
 
-    def judge(self, outage: Outage, consumer: Process) -> None:
+    def judge(self, outage: Outage) -> None:
         for name, value in outage.told().items():
             self.record(name, value)
         self.scene.await_settled(outage.stack, 180)
@@ -127,5 +128,5 @@ class Outages:
         )
         assert found == []
         assert outage.traffic.slowest <= PROMISED
-        for process in (outage.ingest, *outage.others, consumer):
+        for process in (outage.ingest, *outage.others, outage.consumer):
             process.stop()

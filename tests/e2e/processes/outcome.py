@@ -44,6 +44,19 @@ async def settled(server: str, database_url: str) -> bool:
         await connection.close()
 
 
+async def folded_to(database_url: str, ends: Ends) -> bool:
+    """Whether everything before these ends of the log is folded; more may have come since."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        rows = await connection.fetch(
+            "SELECT partition, next_offset FROM funnel.positions WHERE topic = $1", CRM_EVENTS
+        )
+    finally:
+        await connection.close()
+    held = {row[0]: row[1] for row in rows}
+    return all(held.get(place.partition, 0) >= end for place, end in ends.items())
+
+
 async def rows(database_url: str, tenants: Sequence[str]) -> Mapping[str, Rows]:
     """Everything in the funnel's tables that follows from the events, by tenant."""
     async with rigged(database_url) as rig:

@@ -1,14 +1,19 @@
 """The broker or the database goes away while senders go on: each 202 is kept, once and in order,
 answers stay quick, and once the log is back the spool is empty within half a minute."""
 
+import asyncio
 import os
+import time
 
 import pytest
 
-from tests.e2e.processes import afterwards
+from libs.common.contracts.topics import CRM_EVENTS
+from tests.e2e.processes import afterwards, outcome, topics
 from tests.e2e.processes.conftest import World
 from tests.e2e.processes.damage import connections, rss
-from tests.e2e.processes.outage import Outages
+from tests.e2e.processes.outage import Outage, Outages
+from tests.e2e.processes.scene import Scene
+from tests.e2e.processes.stack import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.kafka, pytest.mark.postgres, pytest.mark.fault]
 LONG = float(os.environ.get("HEADWAY_TEST_OUTAGE_SECONDS", "120"))
@@ -72,6 +77,33 @@ def test_the_broker_comes_and_goes_and_no_event_of_a_deal_overtakes(outages: Out
         outage.ends()
         assert outage.most > 0
     assert outage.traffic.refused == []
+
+
+@pytest.mark.timeout(900)
+def test_the_broker_is_restarted_ten_times(outages: Outages) -> None:
+    """Cleanly, as by an operator (F4): no consumer is stuck afterwards, and none was made anew."""
+    with outages.begun() as outage:
+        folded_after = []
+        for _ in range(10):
+            assert outages.broker.stop(), "it had to be killed"
+            until("events wait on disk", outage.looks, 30)
+            outages.back()
+            outage.ends()
+            folded_after.append(_folds_what_is_there(outages.scene, outage))
+        outage.findings |= {
+            "restarts": len(folded_after), "seconds until folded": f"{max(folded_after):.1f}",
+            "readers made anew": int(outage.consumer.metric("headway_consumer_stalls_total")),
+        }  # fmt: skip
+    assert outage.traffic.refused == []
+    assert outage.findings["readers made anew"] in (0, 1)
+
+
+def _folds_what_is_there(scene: Scene, outage: Outage) -> float:
+    """How many seconds it takes until what the log has now is folded; more comes meanwhile."""
+    started, ends = time.monotonic(), asyncio.run(topics.ends(scene.server, CRM_EVENTS))
+    url = outage.stack.database_url
+    until("what waited is folded", lambda: asyncio.run(outcome.folded_to(url, ends)), 30, 0.2)
+    return time.monotonic() - started
 
 
 @pytest.mark.timeout(600)
