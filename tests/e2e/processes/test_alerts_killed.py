@@ -22,6 +22,7 @@ KILLS: tuple[tuple[Part, str], ...] = (
     (CONSUMER, "loop.before_report"),
     (FUNNEL, "funnel.before_write"), (FUNNEL, "funnel.after_write"),
     (FUNNEL, "relay.after_append"), (FUNNEL, "relay.before_mark"),
+    (FUNNEL, "loop.before_commit"), (FUNNEL, "loop.after_commit"),
     (FUNNEL, "loop.before_report"),
 )  # fmt: skip
 DEALS = 200
