@@ -15,7 +15,6 @@ from libs.common.clock import SystemClock
 from libs.common.ids import derived_key
 from services.ingest.app.bootstrap_keys import ensure_operator_key
 from services.standalone.stack.table import Part, addresses
-from tests.e2e.processes.scene import create
 from tests.e2e.processes.stack import SECRET, Process, Stack, until
 from tests.integration.oidc.issuing import Issuing, issuing
 from tests.integration.oidc.minting import AUDIENCE
@@ -73,7 +72,7 @@ class Gatewayed:
 
 
 @contextmanager
-def gatewayed(postgres: str, server: str, folder: Path) -> Iterator[Gatewayed]:
+def gatewayed(url: str, server: str, folder: Path) -> Iterator[Gatewayed]:
     """Processes as in a deployment: APIs, the funnel's worker, and the gateway before them."""
     with ExitStack() as opened:
         serving = opened.enter_context(issuer())
@@ -81,9 +80,7 @@ def gatewayed(postgres: str, server: str, folder: Path) -> Iterator[Gatewayed]:
             "HEADWAY_OIDC_ISSUER": serving.url, "HEADWAY_OIDC_AUDIENCE": AUDIENCE,
             "HEADWAY_RATE_FAILURES": "0",  # all the bad credentials come from one address
         }  # fmt: skip
-        url = asyncio.run(create(postgres))
         stack = opened.enter_context(Stack(folder, url, f"kafka://{server}", settings))
-        stack.migrate()
         pepper = derived_key(SECRET.encode(), "api-keys")
         operator = asyncio.run(ensure_operator_key(url, pepper, SystemClock()))
         assert operator is not None

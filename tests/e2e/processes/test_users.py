@@ -38,12 +38,12 @@ KID, NEXT = "rsa-1", "rsa-next"
 
 @pytest.fixture(scope="module")
 def site(
-    postgres_server_url: str, kafka_server: str, tmp_path_factory: pytest.TempPathFactory
+    database_url: str, kafka_server: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Gatewayed]:
     """Two tenants; the admin of one, a user, has defined and sent what `READS` read."""
     asyncio.run(topics.delete_ours(kafka_server))
     folder = tmp_path_factory.mktemp("users")
-    with gatewayed(postgres_server_url, kafka_server, folder) as opened:
+    with gatewayed(database_url, kafka_server, folder) as opened:
         for tenant in ("acme", "umbra"):
             opened.done(opened.operator, "/v1/tenants", "POST", json={"id": tenant})
         admin = token(opened, scope="admin")
