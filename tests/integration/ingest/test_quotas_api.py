@@ -110,8 +110,8 @@ async def test_what_could_not_be_kept_has_used_nothing(
 
 
 SECRETS = {
-    "pipedrive": "user:a-longer-password", "generic": "user:a-longer-password", "close": "00ff" * 16,
-    "salesforce_outbound": "00D000000000001",
+    "pipedrive": "user:a-longer-password", "generic": "user:a-longer-password",
+    "close": "00ff" * 16, "salesforce_outbound": "00D000000000001",
 }  # fmt: skip
 ANSWERS = {
     "hubspot": 429, "salesforce_cdc": 429, "standard_webhooks": 429, "generic": 429,
