@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -87,8 +88,8 @@ async def carried_out(at: Door, plan: Plan) -> list[Candidate]:
 def test_the_order_of_a_key_is_that_of_its_acceptance(plan: Plan) -> None:
     async def run() -> None:
         with tempfile.TemporaryDirectory() as folder:
-            chosen = {"spool_sample": plan.sample, "max_group": plan.group}
-            async with door(Path(folder), **chosen, **HURRIED) as at:
+            chosen: dict[str, Any] = {"spool_sample": plan.sample, "max_group": plan.group}
+            async with door(Path(folder), **(chosen | HURRIED)) as at:
                 script(at, plan)
                 accepted = await carried_out(at, plan)
                 await at.until(lambda: not len(at.spool) and not at.acceptor.waiting)
