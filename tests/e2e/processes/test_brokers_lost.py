@@ -60,7 +60,10 @@ def test_one_broker_is_lost_and_then_a_second_one(cluster: Cluster, outages: Out
         second.kill()
         if len(cluster.voting) == 1:
             cluster.await_in_sync(CRM_EVENTS, 1)
+        before = outage.traffic.accepted
         outage.lasts(20)
+        waiting = outage.ingest.metric("headway_spool_events")
+        assert waiting > (outage.traffic.accepted - before) / 2, "one copy was enough"
         outage.findings["told that copies are too few"] = refused = _refusals(outage)
         for node in (second, third):
             node.launch()
