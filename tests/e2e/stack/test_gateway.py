@@ -7,6 +7,7 @@ import httpx
 import orjson
 import pytest
 
+from libs.common.contracts.topics import ALERT_EVENTS, CONTEXT, CRM_EVENTS, DEALS, dlq
 from services.standalone.stack.programs import KAFKA
 from services.standalone.stack.table import GATEWAY, PARTS
 from tests.e2e.processes.stack import until
@@ -71,7 +72,8 @@ def test_the_status_joins_all_services(stack: Launched, client: httpx.Client) ->
     names = {"ingest", "funnel", "alerts", "reporting"}
     assert status["services"] == status["migrations"] == {name: [] for name in names}
     topics = {(lag["reader_group"], lag["topic"]) for lag in status["lag"]}
-    assert topics == {("funnel", "headway.crm.events.v1"), ("alerts", "headway.deals.v1")}
+    read = {("funnel", CRM_EVENTS), ("alerts", DEALS)}
+    assert topics == read | {("ingest", dlq(t)) for t in (CRM_EVENTS, CONTEXT, DEALS, ALERT_EVENTS)}
     assert status["log_fault"] is None
     behind = {part.name for part in PARTS if part != GATEWAY}
     assert status["processes"] == {n: {"faults": [], "warnings": []} for n in behind}

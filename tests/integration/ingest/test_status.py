@@ -16,7 +16,7 @@ from tests.integration.ingest.burying import Graveyard, graveyard
 
 pytestmark = pytest.mark.postgres
 DLQ = f"{CRM_EVENTS}.dlq"
-LONG_AGO = datetime.now(UTC) - timedelta(hours=1)
+AN_HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ async def test_the_oldest_that_waits_in_any_process_is_told(
 ) -> None:
     assert (await examiner.full()).unappended_seconds == 0
     await held_by(worker, "idle", None)
-    await held_by(worker, "spooling", LONG_AGO)
+    await held_by(worker, "spooling", datetime.now(UTC) - AN_HOUR)
     await held_by(worker, "busy", datetime.now(UTC))
     seconds = (await examiner.full()).unappended_seconds
     assert seconds is not None
@@ -90,7 +90,7 @@ async def test_it_is_told_while_the_log_is_away(
         raise LogUnavailable("away")
 
     await place.read()
-    await held_by(worker, "spooling", LONG_AGO)
+    await held_by(worker, "spooling", datetime.now(UTC) - AN_HOUR)
     monkeypatch.setattr(place.log, "ends", away)
     status = await examiner.full()
     assert (status.log_fault, list(status.lag)) == ("away", [])
