@@ -76,7 +76,9 @@ async def opened(books: Books, path: Path, most: int = 1_000_000) -> AsyncIterat
 
 
 def refused(path: Path) -> list[PutAside]:
-    return [unpacked(found.read_bytes()) for found in path.glob("*/refused/*")]
+    """Whole files; one that is being written has another name."""
+    found = [file for file in path.glob("*/refused/*") if file.suffix != ".new"]
+    return [unpacked(file.read_bytes()) for file in found]
 
 
 def filled(path: Path) -> bool:
