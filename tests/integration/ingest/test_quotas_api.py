@@ -102,7 +102,7 @@ async def test_what_could_not_be_kept_has_used_nothing(
         raise TimeoutError
 
     with monkeypatch.context() as broken:
-        broken.setattr(state.acceptor, "_append", full)
+        broken.setattr(state.acceptor._placer, "place", full)
         for _ in range(3):
             assert (await send(api.client, "a", QUOTA)).status_code == 503
     answer = await send(api.client, "a", QUOTA)
