@@ -18,7 +18,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from libs.common.db.errors import DatabaseUnavailable, is_lost
-from libs.common.db.patience import closed, cut_if_silent, patience_of, started
+from libs.common.db.liveness import ask_idle_ones
+from libs.common.db.patience import closed, cut_after, cut_if_silent, patience_of, started
 from libs.common.db.pool_load import PoolLoad
 from libs.common.db.urls import sqlalchemy_url
 
@@ -51,7 +52,6 @@ class Database:
             sqlalchemy_url(url),
             pool_size=pool_size,
             max_overflow=0,
-            pool_pre_ping=True,
             pool_recycle=1800,
             pool_timeout=pool_timeout,
             json_deserializer=_as_text,
@@ -63,6 +63,7 @@ class Database:
             },
         )
         event.listen(self._engine.sync_engine, "checkin", self._assert_clean)
+        ask_idle_ones(self._engine.sync_engine)
         self._load = PoolLoad(role, pool_size)
 
     @asynccontextmanager
@@ -76,15 +77,20 @@ class Database:
         if not tenant_id:
             raise ValueError("a tenant's transaction needs a tenant")
         async with self._transaction(snapshot) as connection:
-            await connection.execute(_SET_TENANT, {"tenant": tenant_id})
+            await self._open(connection, tenant_id)
             yield connection
 
     @asynccontextmanager
     async def across_tenants(self, *, snapshot: bool = False) -> AsyncIterator[AsyncConnection]:
         """A transaction of a worker; no tenant is set, so walled views answer nothing."""
         async with self._transaction(snapshot) as connection:
-            await connection.execute(_SET_TENANT, {"tenant": ""})  # opens the transaction
+            await self._open(connection, "")
             yield connection
+
+    async def _open(self, connection: AsyncConnection, tenant: str) -> None:
+        """BEGIN and the tenant; the first to notice a server that fell silent a moment ago."""
+        with cut_after(connection, self._patience.checkout):
+            await connection.execute(_SET_TENANT, {"tenant": tenant})
 
     @asynccontextmanager
     async def _transaction(self, snapshot: bool) -> AsyncIterator[AsyncConnection]:

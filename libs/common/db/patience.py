@@ -26,7 +26,7 @@ _GRACE = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Seconds; `None` for as long as it takes."""
+    """Seconds; `None` for as long as it takes. `checkout` is also for opening the transaction."""
 
     checkout: float | None
     statement: float | None
@@ -71,12 +71,16 @@ async def _late(connection: AsyncConnection, starting: "asyncio.Future[AsyncConn
 
 async def closed(connection: AsyncConnection) -> None:
     """Give it back rolled back, or cut it."""
-    with _cut_after(connection, CLOSE_SECONDS):
+    with cut_after(connection, CLOSE_SECONDS):
         await connection.close()
 
 
 @contextmanager
-def _cut_after(connection: AsyncConnection, seconds: float) -> Iterator[None]:
+def cut_after(connection: AsyncConnection, seconds: float | None) -> Iterator[None]:
+    """What is awaited inside for longer fails, as if the server had ended the connection."""
+    if seconds is None:
+        yield
+        return
     timer = asyncio.get_running_loop().call_later(seconds, _cut, connection)
     try:
         yield

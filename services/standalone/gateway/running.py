@@ -18,8 +18,9 @@ from services.standalone.gateway.fleet import Fleet, fleet_of
 from services.standalone.gateway.watch import watching
 from services.standalone.settings import GatewaySettings
 
-_LIMITS = httpx.Limits(max_connections=1_000, max_keepalive_connections=200, keepalive_expiry=20)
-"""An idle connection is given up before the process behind it gives it up (30 s)."""
+_LIMITS = httpx.Limits(max_connections=1_000, max_keepalive_connections=32, keepalive_expiry=20)
+"""An idle connection is given up before the process behind it gives it up (30 s). The pool compares
+each idle one with all others at each request: few are kept."""
 
 
 async def run_gateway(settings: CommonSettings, own: GatewaySettings) -> None:
