@@ -15,6 +15,7 @@ import orjson
 from libs.common.contracts.catalogue import parse
 from libs.common.contracts.deals import decimal_string
 from libs.common.contracts.events import ActivityData
+from libs.common.slices import in_slices
 from services.alerts.adapters.timeline_sql import READ, STAGE_NAMES
 from services.alerts.domain.timeline import (
     FACT_FIELDS,
@@ -41,14 +42,14 @@ async def facts_of(conn: Any, tenant_id: str, deals: Collection[str]) -> dict[st
     listed = await conn.fetch(STAGE_NAMES, tenant_id)
     names = {(pipeline, stage): name for pipeline, stage, name in listed}
     told = {row[0]: row for row in rows if row[1] is not None and row[3] is not None}
-    return {deal: await _read(told[deal], names) for deal in deals if deal in told}
+    read = (told[deal] for deal in deals if deal in told)
+    return {row[0]: await _read(row, names) async for row in in_slices(read)}
 
 
 async def _read(row: Any, names: StageNames) -> Facts:
-    """Without a break for others where it is short."""
+    """A long one in a thread."""
     if sum(len(column or "") for column in row) > LARGE:
         return await asyncio.to_thread(_facts, row, names)
-    await asyncio.sleep(0)
     return _facts(row, names)
 
 

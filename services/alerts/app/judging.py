@@ -13,6 +13,7 @@ import structlog
 
 from libs.common import faults, metrics
 from libs.common.expr.port import ExpressionFailed, InvalidExpression
+from libs.common.slices import in_slices
 from services.alerts.app.compiling import Compiler, StoredRule
 from services.alerts.app.ports import JudgingStore, Record, Rows, RuleError, Timer
 from services.alerts.app.records import record_rows
@@ -102,7 +103,7 @@ class Judge:
         facts = {subject: of for subject, of in facts.items() if subject not in left}
         rows = await store.rows(tenant_id, list(facts))
         judged, told = Judged(), list[Record]()
-        for subject_id in facts:
+        async for subject_id in in_slices(facts):
             case = Case(tenant_id, moment)
             told += await self._aside(judged, rules, facts[subject_id], rows, case)
         judged.tell(told)
@@ -121,10 +122,9 @@ class Judge:
     async def _aside(
         self, judged: Judged, rules: Sequence[StoredRule], facts: Facts, rows: Rows, case: Case
     ) -> Sequence[Record]:
-        """One subject after the other, and others' requests in between."""
+        """A large one in a thread."""
         if facts.size * len(rules) > LARGE:
             return await asyncio.to_thread(self._subject, judged, rules, facts, rows, case)
-        await asyncio.sleep(0)
         return self._subject(judged, rules, facts, rows, case)
 
     def _subject(

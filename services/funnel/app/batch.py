@@ -4,7 +4,6 @@ The consumer loop advances the positions in the same transaction. Whatever is ra
 everything back; the same records may come again, cut differently.
 """
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -14,6 +13,7 @@ from libs.common import faults, metrics
 from libs.common.clock import Clock
 from libs.common.eventlog.loop import Buried
 from libs.common.eventlog.port import Record
+from libs.common.slices import in_slices
 from services.funnel.app.contexts import alters_deals, fold_contexts
 from services.funnel.app.decode import decode, kept_of
 from services.funnel.app.deduplicate import Deduplicated, keep_new
@@ -74,13 +74,8 @@ class BatchHandler:
 
 
 async def _decoded(records: Iterable[Record]) -> list[Incoming | Buried]:
-    """Decode in slices, so that the heartbeat of the event loop is never held up for long."""
-    decoded: list[Incoming | Buried] = []
-    for i, record in enumerate(records):
-        if i % 200 == 199:
-            await asyncio.sleep(0)
-        decoded.append(decode(record))
-    return decoded
+    """The heartbeat of the event loop is never held up for long."""
+    return [decode(record) async for record in in_slices(records)]
 
 
 def _folded(incoming: Iterable[Incoming]) -> list[Kept]:

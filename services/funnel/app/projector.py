@@ -1,11 +1,11 @@
 """Folds the deals that a transaction touches: lock their groups, fold, write, publish."""
 
-import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from libs.common import metrics
+from libs.common.slices import in_slices
 from services.funnel.app.folding import GroupRows, Head, Outcome, fold_at_head, refold
 from services.funnel.app.locking import Group, locked
 from services.funnel.app.model import Catalogue, DealKey, Kept, RefKey, Tenant
@@ -74,7 +74,7 @@ class Folding:
         heads = {id(group): self._head(group) for group in groups if self._may_advance(group)}
         context = await self._context(self._head_refs(groups, heads))
         outcomes, left = [], []
-        async for group in _slowly(groups):
+        async for group in in_slices(groups):
             outcome = self._advance(group, heads, context)
             if outcome is None:
                 left.append(group)
@@ -142,7 +142,7 @@ class Folding:
         states = await self.store.states_of(keys)
         rows = await self.store.rows_of([row for key in keys for row in self._generations(key)])
         context = await self._context(_all_refs(groups, events))
-        async for group in _slowly(groups):
+        async for group in in_slices(groups):
             wanted = [row for key in group.keys for row in self._generations(key)]
             stored = GroupRows(
                 group.stored,
@@ -174,11 +174,3 @@ def _all_refs(groups: Sequence[Group], events: Mapping[tuple[str, str], list[Kep
         for group in groups
         for ref in refs_of(kept.event for key in group.keys for kept in events.get(key, ()))
     }
-
-
-async def _slowly(groups: Sequence[Group]) -> AsyncIterator[Group]:
-    """Let the event loop breathe: a long fold must not look like a dead process."""
-    for i, group in enumerate(groups):
-        if i % 100 == 99:
-            await asyncio.sleep(0)
-        yield group
