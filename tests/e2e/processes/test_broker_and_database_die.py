@@ -55,6 +55,7 @@ def run(world: World) -> Iterator[Run]:
         list(islice(sending, 8))
         yield Run(scene, stack, ingest, consumer, sender, sending)
         assert next(sending, "sent") == "sent"
+        until("nothing waits for the log", lambda: ingest.metric("headway_spool_events") == 0, 30)
         scene.await_settled(stack)
         ingest.ready()
         consumer.ready().stop()
