@@ -13,7 +13,7 @@ Definition = Mapping[str, Any]
 """`kind`, the three maps, `id_prefix`, `public_url`, `mapping_id` and the like; never a secret."""
 LATER: Definition = {
     "old_secret_expires_at": None, "counter": None, "record_until": None,
-    "channel_expires_at": None,
+    "channel_expires_at": None, "weakest_signature": None,
 }  # fmt: skip
 """What definitions of an earlier release do not have, as it is where nobody sets it."""
 
@@ -94,6 +94,7 @@ def live(
         stage_map=definition["stage_map"],
         field_map=definition["field_map"],
         mapping=mapping,
+        weakest_signature=definition.get("weakest_signature"),
     )
     return Live(
         tenant_id,

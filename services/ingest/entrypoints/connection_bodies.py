@@ -12,7 +12,7 @@ from libs.common.contracts.values import Instant, clean_text
 from libs.common.web.errors import ErrorItem
 from services.ingest.domain.connections import EXPIRING
 from services.ingest.domain.counters import HIGHEST
-from services.ingest.domain.crm.model import Kind
+from services.ingest.domain.crm.model import Kind, SignatureVersion
 from services.ingest.domain.crm.secrets import useless
 from services.ingest.domain.ranges import Ranges
 from services.ingest.entrypoints.schemas import Command
@@ -64,7 +64,8 @@ class PutConnection(Command):
     until `old_secret_expires_at`. `counter` is a JSON pointer into bodies, to a number that the
     source raises by one with each delivery. Until `record_until`, at most 14 days ahead, deliveries
     are recorded, redacted. `channel_expires_at` is when the channel ends through which Zoho
-    delivers."""
+    delivers. `weakest_signature` is what a delivery of HubSpot must have at least: by itself `v3`,
+    which signs a time, where there is a `public_url` by which it can be judged."""
 
     kind: Kind
     secrets: Annotated[list[Secret], Field(min_length=1, max_length=MAX_SECRETS)] | None = None
@@ -82,6 +83,7 @@ class PutConnection(Command):
     old_secret_expires_at: Instant | None = None
     record_until: Instant | None = None
     channel_expires_at: Instant | None = None
+    weakest_signature: SignatureVersion | None = None
     counter: (
         Annotated[
             str,
@@ -150,6 +152,18 @@ def setting_faults(wanted: PutConnection, now: datetime) -> Iterator[ErrorItem]:
     if wanted.channel_expires_at is not None and wanted.kind not in EXPIRING:
         detail = "its deliveries come through no channel that expires"
         yield ErrorItem(detail, "invalid_field", pointer="/channel_expires_at")
+    if why := _unjudged(wanted):
+        yield ErrorItem(why, "invalid_field", pointer="/weakest_signature")
+
+
+def _unjudged(wanted: PutConnection) -> str | None:
+    """Why no delivery could have the signature that is asked for; `None` where some can."""
+    if wanted.weakest_signature is None:
+        return None
+    if wanted.kind != "hubspot":
+        return "only HubSpot signs by several versions"
+    judged = wanted.weakest_signature == "v1" or wanted.public_url is not None
+    return None if judged else "versions 2 and 3 sign the URL: put public_url"
 
 
 def secret_faults(kind: Kind, secrets: Sequence[str]) -> Iterator[ErrorItem]:

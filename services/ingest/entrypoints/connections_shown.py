@@ -7,6 +7,7 @@ from typing import Any
 from services.ingest.adapters.connection_counts import QUIET_HOURS
 from services.ingest.domain.connections import ConnectionVersion, StoredConnection
 from services.ingest.domain.counters import Counted
+from services.ingest.domain.crm.hubspot_signatures import weakest_of
 from services.ingest.domain.crm.registry import CONNECTORS
 
 _COUNTS = ("deliveries", "accepted", "duplicates", "rejected", "refused")
@@ -27,7 +28,10 @@ def shown(connection: StoredConnection) -> dict[str, Any]:
 
 def _replay_guard(connection: StoredConnection) -> str:
     """Without a signed time, ids are all that keeps an old delivery from counting twice."""
-    signs = CONNECTORS[connection.definition["kind"]].signs_time
+    kind, told = connection.definition["kind"], connection.definition
+    signs = CONNECTORS[kind].signs_time
+    if kind == "hubspot":
+        signs = weakest_of(told["weakest_signature"], told["public_url"]) == "v3"
     return "signed_time" if signs else "dedup_only"
 
 

@@ -64,9 +64,9 @@ def hubspot_signed(body: bytes, secret: str) -> dict[str, str]:
     return {"x-hubspot-signature": proof, "x-hubspot-signature-version": "v1"}
 
 
-def hubspot_v3(body: bytes, secret: str) -> dict[str, str]:
-    """As HubSpot signs today, at `HUBSPOT_URL`."""
-    at = str(int(time.time() * 1000))
+def hubspot_v3(body: bytes, secret: str, age: float = 0) -> dict[str, str]:
+    """As HubSpot signs today, at `HUBSPOT_URL`, `age` seconds ago."""
+    at = str(int((time.time() - age) * 1000))
     told = f"POST{HUBSPOT_URL}".encode() + body + at.encode()
     proof = base64.b64encode(hmac.digest(secret.encode(), told, hashlib.sha256)).decode()
     return {"x-hubspot-signature-v3": proof, "x-hubspot-request-timestamp": at}

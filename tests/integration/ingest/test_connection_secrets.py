@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
+import asyncpg
 import pytest
 from prometheus_client import REGISTRY
 
@@ -17,8 +18,10 @@ from tests.integration.ingest.connecting import (
     NEW_KEY,
     body_of,
     deliver,
+    espocrm_signed,
     gap_of,
     hubspot_signed,
+    hubspot_v3,
     put,
     signed,
     standard,
@@ -137,7 +140,7 @@ async def test_a_deleted_connection_begins_anew(api: Api) -> None:
 
 
 SIGNED_TIME: Mapping[Kind, bool] = {
-    "hubspot": False, "pipedrive": False, "close": True, "zoho": False, "salesforce_cdc": True,
+    "hubspot": True, "pipedrive": False, "close": True, "zoho": False, "salesforce_cdc": True,
     "salesforce_outbound": False, "twenty": True, "espocrm": False, "standard_webhooks": True,
     "generic": False,
 }  # fmt: skip
@@ -147,7 +150,7 @@ def test_it_is_known_of_every_kind_whether_it_signs_a_time() -> None:
     assert {kind: one.signs_time for kind, one in CONNECTORS.items()} == SIGNED_TIME
 
 
-@pytest.mark.parametrize("kind", ["standard_webhooks", "hubspot"])
+@pytest.mark.parametrize("kind", ["standard_webhooks", "hubspot", "espocrm"])
 async def test_a_connection_tells_how_strong_its_proof_is(api: Api, kind: Kind) -> None:
     """A replay is refused by its age where the time is signed, else it is only without effect."""
     own, secret = standard(api, kind.replace("_", "-")), KEY
@@ -157,11 +160,72 @@ async def test_a_connection_tells_how_strong_its_proof_is(api: Api, kind: Kind) 
     assert made.json()["replay_guard"] == guard
     (listed,) = (await api.client.get("/v1/connections")).json()["items"]
     assert listed["replay_guard"] == guard
-    if kind == "hubspot":
-        body = gap_of("x")
-        replays = [await deliver(api, own, body, hubspot_signed(body, secret)) for _ in range(2)]
+    body = gap_of("x") if kind == "hubspot" else body_of()
+    if kind == "espocrm":
+        replays = [await deliver(api, own, body, espocrm_signed(body, secret)) for _ in range(2)]
         assert replays[0].status_code == replays[1].status_code == 202
     else:
-        body = body_of()
-        old = await deliver(api, own, body, signed(body, age=301))
+        headers = signed(body, age=301) if url is None else hubspot_v3(body, secret, age=301)
+        old = await deliver(api, own, body, headers)
         assert (old.status_code, old.json()["code"]) == (401, "stale")
+
+
+HUB: dict[str, Any] = {"kind": "hubspot", "secrets": [KEY], "public_url": HUBSPOT_URL}
+
+
+@pytest.mark.parametrize(
+    ("asked", "guard", "answer"),
+    [
+        (None, "signed_time", (503, "connection_incomplete")),
+        ("v3", "signed_time", (401, "signature_missing")),
+        ("v2", "dedup_only", (401, "signature_missing")),
+        ("v1", "dedup_only", (202, None)),
+    ],
+)
+async def test_a_captured_delivery_of_hubspot_without_its_signed_time(
+    api: Api, asked: str | None, guard: str, answer: tuple[int, str | None]
+) -> None:
+    """An older signature beside it signs no time. One that the owner has not said to be too weak
+    may be all that the app has, and HubSpot ends what is answered 401."""
+    own, body = standard(api, "hub"), gap_of("x")
+    made = await put(api, own, **HUB, weakest_signature=asked)
+    assert (made.json()["weakest_signature"], made.json()["replay_guard"]) == (asked, guard)
+    captured = hubspot_signed(body, KEY) | hubspot_v3(body, KEY, age=301)
+    stale = await deliver(api, own, body, captured)
+    assert (stale.status_code, stale.json()["code"]) == (401, "stale")
+    for dropped in ("x-hubspot-signature-v3", "x-hubspot-request-timestamp"):
+        captured.pop(dropped)
+        told = await deliver(api, own, body, captured)
+        assert (told.status_code, told.json().get("code")) == answer
+    assert ("retry-after" in told.headers) is (told.status_code == 503)
+    whole = hubspot_signed(body, KEY) | hubspot_v3(body, KEY)
+    assert (await deliver(api, own, body, whole)).status_code == 202
+
+
+async def test_an_app_that_signs_by_version_1_alone_loses_nothing_until_its_owner_says_so(
+    api: Api, database_url: str
+) -> None:
+    """Also on a connection of an earlier release, which has no such setting."""
+    own, body = standard(api, "hub"), gap_of("x")
+    made = await put(api, own, **HUB)
+    await forget_setting(database_url, own, "weakest_signature")
+    cast(Any, api.service.state).lookup.forget(own)
+    refused = await deliver(api, own, body, hubspot_signed(body, KEY))
+    assert (refused.status_code, refused.json()["code"]) == (503, "connection_incomplete")
+    assert "put weakest_signature v1" in refused.json()["detail"]
+    path, headers = f"/v1/connections/{own}", {"If-Match": made.headers["etag"]}
+    assert (await api.client.get(path)).json()["weakest_signature"] is None
+    said = await api.client.put(path, json=HUB | {"weakest_signature": "v1"}, headers=headers)
+    assert (said.status_code, said.json()["version"]) == (200, 2)
+    assert (await deliver(api, own, body, hubspot_signed(body, KEY))).status_code == 202
+
+
+async def forget_setting(database_url: str, connection_id: str, name: str) -> None:
+    admin = await asyncpg.connect(database_url)
+    try:
+        await admin.execute(
+            "UPDATE ingest.connections SET definition = (definition::jsonb - $2::text)::json"
+            " WHERE connection_id = $1", connection_id, name,
+        )  # fmt: skip
+    finally:
+        await admin.close()

@@ -150,6 +150,9 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"kind": "salesforce_cdc", "secrets": ["whpk_short"]}, "/secrets/0"),
     ({"kind": "salesforce_outbound", "secrets": ["My Org"]}, "/secrets/0"),
     ({"kind": "hubspot", "secrets": ["x"]}, "/public_url"),
+    ({"kind": "hubspot", "secrets": ["x"], "weakest_signature": "v3"}, "/weakest_signature"),
+    ({"weakest_signature": "v1"}, "/weakest_signature"),
+    ({"weakest_signature": "v4"}, "/weakest_signature"),
 ]
 
 

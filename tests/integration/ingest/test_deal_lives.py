@@ -15,7 +15,7 @@ from libs.common.runtime import Resources, run_workers
 from libs.common.settings import CommonSettings
 from services.ingest.app.bootstrap_keys import ensure_operator_key
 from services.standalone.composition import composed
-from tests.integration.ingest.connecting import HUBSPOT_URL, hubspot_signed
+from tests.integration.ingest.connecting import HUBSPOT_URL, hubspot_v3
 
 pytestmark = pytest.mark.postgres
 SECRET = "the client secret of an app"
@@ -68,7 +68,7 @@ class World:
         for batch in batches:
             body = json.dumps(batch).encode()
             answer = await self.client.post(
-                f"/v1/webhooks/{name}", content=body, headers=hubspot_signed(body, SECRET)
+                f"/v1/webhooks/{name}", content=body, headers=hubspot_v3(body, SECRET)
             )
             assert answer.status_code == 202, answer.text
             assert answer.json()["rejected"] == 0, answer.text

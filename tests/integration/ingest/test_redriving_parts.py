@@ -14,7 +14,7 @@ from tests.integration.ingest.connecting import (
     HUBSPOT_URL,
     body_of,
     deliver,
-    hubspot_signed,
+    hubspot_v3,
     put,
     signed,
 )
@@ -53,7 +53,7 @@ async def amounts(dead: Graveyard, own: str, *given: str, **more: Any) -> dict[s
         for n, amount in enumerate(given)
     ]  # fmt: skip
     body = json.dumps(parts).encode()
-    answer = await deliver(api_of(dead), own, body, hubspot_signed(body, SECRET))
+    answer = await deliver(api_of(dead), own, body, hubspot_v3(body, SECRET))
     assert answer.status_code == 202, answer.text
     return dict(answer.json())
 
@@ -188,7 +188,7 @@ async def test_what_came_is_shown_to_the_byte_and_enters(dead: Graveyard) -> Non
     )
     other = '{"x" : 1.50}'
     body = f"[ {change} ,{other} ]".encode()
-    answer = await deliver(api_of(dead), own, body, hubspot_signed(body, SECRET))
+    answer = await deliver(api_of(dead), own, body, hubspot_v3(body, SECRET))
     assert answer.json()["rejected"] == 2, answer.text
     shown = [await dead.whole(letter["id"]) for letter in await dead.listed()]
     assert {one["body"] for one in shown} == {change, other}

@@ -107,5 +107,5 @@ def _company(action: str, part: Mapping[str, Any], draft: Draft) -> Iterable[Tol
             yield draft.event("account.upserted", {"account_id": account_id, name: value})
 
 
-CONNECTOR = Connector(verify, translate, signs_time=False)
-"""v1 and v2, which HubSpot still sends, sign no time."""
+CONNECTOR = Connector(verify, translate, signs_time=True)
+"""v1 and v2 sign none: they are taken only where a connection asks for no more."""

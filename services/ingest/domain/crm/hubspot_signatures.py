@@ -1,12 +1,18 @@
 """HubSpot's three signatures. The strongest one present decides: a wrong stronger one is never
-rescued by a weaker one."""
+rescued by a weaker one, nor is one that a connection asks for and that is missing."""
 
 import base64
 import hashlib
 import re
 from datetime import datetime
 
-from services.ingest.domain.crm.model import Connection, Delivery, Incomplete, Refused
+from services.ingest.domain.crm.model import (
+    Connection,
+    Delivery,
+    Incomplete,
+    Refused,
+    SignatureVersion,
+)
 from services.ingest.domain.crm.signing import fresh, header, hmac_sha256, matching, same
 from services.ingest.domain.crm.times import MS
 
@@ -20,21 +26,43 @@ _DECODED = {
 _ESCAPES = re.compile("|".join(_DECODED), re.IGNORECASE)
 
 
+def weakest_of(asked: SignatureVersion | None, public_url: str | None) -> SignatureVersion:
+    """What a delivery must have at least: what its owner asks for, else the strongest that can be
+    judged. A weaker one beside it would let whoever has seen a delivery send it again at any age,
+    without the header that tells its time."""
+    return asked or ("v3" if public_url else "v1")
+
+
 def verify(delivery: Delivery, connection: Connection, now: datetime) -> int:
     if V3 in delivery.headers:
         return _v3(delivery, connection, now)
-    given = header(delivery, OLD)
-    match delivery.headers.get(VERSION, "v1").lower():
+    given, version = header(delivery, OLD), delivery.headers.get(VERSION, "v1").lower()
+    match version:
         case "v1":
             signed = delivery.body
         case "v2":
             signed = _request(delivery, _url(connection)) + delivery.body
         case _:
             raise Refused("signature_invalid", f"the header {VERSION} must be v1 or v2")
-    return matching(
+    place = matching(
         connection.secrets,
         lambda secret: same(given, hashlib.sha256(secret.encode() + signed).hexdigest()),
     )
+    _refuse_weaker(version, connection)
+    return place
+
+
+def _refuse_weaker(version: str, connection: Connection) -> None:
+    """HubSpot ends a delivery that is answered 401. Of an app that signs no better, and of whose
+    owner nobody knows yet whether that will do, it must not."""
+    asked = connection.weakest_signature
+    needed = weakest_of(asked, connection.public_url)
+    if version >= needed:
+        return
+    missing = f"signed by {version} alone, which this connection does not take: {needed} is missing"
+    if asked is not None:
+        raise Refused("signature_missing", missing)
+    raise Incomplete(f"{missing}; if the app never sends it, put weakest_signature {version}")
 
 
 def _v3(delivery: Delivery, connection: Connection, now: datetime) -> int:

@@ -19,6 +19,8 @@ Kind = Literal[
     "espocrm", "standard_webhooks", "generic",
 ]  # fmt: skip
 RefusalCode = Literal["signature_missing", "signature_invalid", "timestamp_invalid", "stale"]
+SignatureVersion = Literal["v1", "v2", "v3"]
+"""Of HubSpot's signatures, the weakest first."""
 Place = int | Literal["whole"] | None
 """Where the body has a part: the part's number, from 0, or all of it; `None`: nowhere as it is."""
 RefreshReason = Literal["gap", "overflow", "no_values", "partial"]
@@ -41,8 +43,9 @@ class Delivery:
 class Connection:
     """How one CRM account delivers; maps go from the vendor's id to ours, identity where absent.
 
-    `public_url` is the full URL as the CRM calls it, the newest of `secrets` comes first, and
-    `mapping` translates what is of the kind `generic`.
+    `public_url` is the full URL as the CRM calls it, the newest of `secrets` comes first,
+    `mapping` translates what is of the kind `generic`, and `weakest_signature` is what a delivery
+    of HubSpot must have at least; `None`: its owner has not said.
     """
 
     connection_id: str
@@ -53,6 +56,7 @@ class Connection:
     stage_map: Mapping[str, str] = field(default_factory=dict)
     field_map: Mapping[str, str] = field(default_factory=dict)
     mapping: CompiledMapping | None = field(default=None, repr=False)
+    weakest_signature: SignatureVersion | None = None
 
     @property
     def source(self) -> str:

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,14 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.funnel.domain.model import StageClass
-from services.ingest.domain.crm.hubspot import CONNECTOR, translate
-from services.ingest.domain.crm.hubspot_signatures import verify
+from services.ingest.domain.crm.hubspot import translate
+from services.ingest.domain.crm.hubspot_signatures import verify, weakest_of
 from services.ingest.domain.crm.model import (
     Connection,
     Delivery,
     Incomplete,
     Refresh,
     Refused,
+    SignatureVersion,
     Unreadable,
 )
 from tests.unit.ingest.crm.checks import (
@@ -40,8 +41,19 @@ from tests.unit.ingest.crm.checks import (
 
 SECRET, URL = "yyyyyyyy-yyyy-yyyy-yyyy-yyyyyyyyyyyy", "https://www.example.com/webhook_uri"
 HUB = Connection("hub", secrets=(SECRET,), public_url=URL)
+OLDER, STRICT = replace(HUB, weakest_signature="v1"), replace(HUB, weakest_signature="v3")
+"""What it takes when its owner says so; by itself it asks for the third version."""
 PYTHON, NODE = b"{'example_field':'example_value'}", b'{"example_field":"example_value"}'
 SDK_TIME = datetime(1970, 1, 1, 4, 10, tzinfo=UTC)
+V1, V3, V3_TIME = "x-hubspot-signature", "x-hubspot-signature-v3", "x-hubspot-request-timestamp"
+INCOMPLETE = "connection_incomplete"
+
+
+def refusal(given: Delivery, asked: Connection) -> str:
+    with pytest.raises((Refused, Incomplete)) as refused:
+        verify(given, asked, NOW)
+    assert isinstance(refused.value, Refused | Incomplete)
+    return refused.value.code
 
 
 def old(signature: str, version: str | None, body: bytes, method: str = "POST") -> Delivery:
@@ -55,8 +67,8 @@ def v1(body: bytes, secret: str = SECRET) -> str:
     return hashlib.sha256(secret.encode() + body).hexdigest()
 
 
-def v2(body: bytes, url: str = URL) -> str:
-    return hashlib.sha256(f"{SECRET}POST{url}".encode() + body).hexdigest()
+def v2(body: bytes, url: str = URL, secret: str = SECRET) -> str:
+    return hashlib.sha256(f"{secret}POST{url}".encode() + body).hexdigest()
 
 
 def v3(body: bytes = NODE, *, at: datetime = NOW, url: str = URL, secret: str = SECRET) -> Delivery:
@@ -81,7 +93,7 @@ SAMPLE = b'[{"subscriptionType":"deal.creation","objectId":173595202426,"attempt
     ],
 )
 def test_vectors_of_v1_and_v2(signed: Delivery) -> None:
-    assert verify(signed, HUB, NOW) == 0
+    assert verify(signed, OLDER, NOW) == 0
 
 
 def test_the_vector_of_v3() -> None:
@@ -110,22 +122,73 @@ def test_a_replayed_v3_is_refused(away: int) -> None:
     assert refused.value.code == "stale"
 
 
-def test_both_secrets_prove_while_they_rotate() -> None:
-    rotating = replace(HUB, secrets=("new", SECRET))
-    assert verify(old(v1(NODE, "new"), "v1", NODE), rotating, NOW) == 0
-    assert verify(old(v1(NODE), "v1", NODE), rotating, NOW) == 1
-    assert verify(v3(), rotating, NOW) == 1
+def every_version(body: bytes, secret: str = SECRET) -> list[Delivery]:
+    """Signed by one version each, the weakest first."""
+    first, second = v1(body, secret), v2(body, secret=secret)
+    return [old(first, "v1", body), old(second, "v2", body), v3(body, secret=secret)]
 
 
-def test_a_wrong_v3_is_not_rescued_by_a_right_v1() -> None:
-    weaker, stronger = old(v1(NODE), "v1", NODE), v3()
-    right = Delivery(NODE, {**weaker.headers, **stronger.headers})
-    assert verify(right, HUB, NOW) == 0
+@pytest.mark.parametrize("version", [0, 1, 2])
+def test_both_secrets_prove_while_they_rotate(version: int) -> None:
+    rotating = replace(OLDER, secrets=("new", SECRET))
+    assert verify(every_version(NODE, "new")[version], rotating, NOW) == 0
+    assert verify(every_version(NODE)[version], rotating, NOW) == 1
+    assert is_refused(verify, every_version(NODE, "gone")[version], rotating)
+
+
+def without(delivery: Delivery, *names: str) -> Delivery:
+    return replace(delivery, headers={k: v for k, v in delivery.headers.items() if k not in names})
+
+
+def by_two(body: bytes, older: int, at: datetime = NOW) -> Delivery:
+    """As HubSpot sends: an older version beside the third."""
+    weaker, stronger = every_version(body)[older], v3(body, at=at)
+    return replace(stronger, headers={**weaker.headers, **stronger.headers})
+
+
+@pytest.mark.parametrize("age", [0, 301, 86_400])
+@pytest.mark.parametrize("older", [0, 1])
+def test_a_captured_delivery_without_its_v3_proves_nothing_at_any_age(older: int, age: int) -> None:
+    captured = by_two(NODE, older, NOW - timedelta(seconds=age))
+    for stripped in (without(captured, V3), without(captured, V3, V3_TIME)):
+        assert refusal(stripped, STRICT) == "signature_missing"
+        assert refusal(stripped, HUB) == "connection_incomplete", "the owner has not said which"
+    assert refusal(without(v3(), V3), HUB) == "signature_missing"
+
+
+@pytest.mark.parametrize("weakest", ["v1", "v2", "v3", None])
+@pytest.mark.parametrize("url", [URL, None])
+def test_what_is_weaker_than_the_connection_asks_for(
+    weakest: SignatureVersion | None, url: str | None
+) -> None:
+    """Without a URL nothing but the first version can be judged, and without a word of the owner
+    the strongest that can be is asked for."""
+    asked = replace(HUB, weakest_signature=weakest, public_url=url)
+    needed = weakest or ("v3" if url else "v1")
+    for version, signed in zip(("v1", "v2", "v3"), every_version(NODE), strict=True):
+        if version > "v1" and url is None:
+            assert refusal(signed, asked) == INCOMPLETE
+        elif version < needed:
+            assert refusal(signed, asked) == ("signature_missing" if weakest else INCOMPLETE)
+        else:
+            assert verify(signed, asked, NOW) == 0
+    assert needed == weakest_of(weakest, url)
+
+
+def test_a_wrong_older_signature_is_the_senders_fault_whatever_is_asked_for() -> None:
+    for asked in (HUB, STRICT, OLDER, replace(HUB, public_url=None)):
+        assert refusal(old(v1(NODE, "x"), "v1", NODE), asked) == "signature_invalid"
+        assert refusal(Delivery(NODE, {}), asked) == "signature_missing"
+
+
+@pytest.mark.parametrize("asked", [OLDER, HUB, STRICT])
+def test_a_wrong_v3_is_not_rescued_by_a_right_v1(asked: Connection) -> None:
+    right = by_two(NODE, 0)
+    assert verify(right, asked, NOW) == 0
     for wrong in ("", "A" * 44):
-        headers = {**right.headers, "x-hubspot-signature-v3": wrong}
-        assert is_refused(verify, replace(right, headers=headers), HUB)
-    headers = {k: v for k, v in right.headers.items() if k != "x-hubspot-request-timestamp"}
-    assert is_refused(verify, replace(right, headers=headers), HUB)
+        headers = {**right.headers, V3: wrong}
+        assert is_refused(verify, replace(right, headers=headers), asked)
+    assert is_refused(verify, without(right, V3_TIME), asked)
 
 
 def test_v2_and_v3_without_the_public_url_are_no_fault_of_the_sender() -> None:
@@ -158,20 +221,53 @@ def test_what_is_the_senders_fault_is_so_also_without_the_public_url() -> None:
     ],
 )
 def test_what_was_signed_otherwise_is_refused(signed: Delivery) -> None:
-    assert is_refused(verify, signed, HUB)
+    assert all(is_refused(verify, signed, asked) for asked in (HUB, OLDER, STRICT))
+
+
+def as_it_came(signed: Delivery) -> Delivery:
+    return signed
+
+
+def stripped(signed: Delivery) -> Delivery:
+    """Without the header that decides."""
+    return without(signed, V3)
+
+
+def renamed(signed: Delivery) -> Delivery:
+    """As whoever is between may do, so that an older version decides."""
+    return replace(stripped(signed), headers={
+        **stripped(signed).headers, "x-hubspot-signature-v4": signed.headers[V3]
+    })  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("signed", "headers"),
+    ("signed", "headers", "asked"),
     [
-        (old(v1(SAMPLE), "v1", SAMPLE), ["x-hubspot-signature"]),
-        (old(v2(SAMPLE), "v2", SAMPLE), ["x-hubspot-signature"]),
-        (v3(SAMPLE), ["x-hubspot-signature-v3", "x-hubspot-request-timestamp"]),
+        (old(v1(SAMPLE), "v1", SAMPLE), [V1], OLDER),
+        (old(v2(SAMPLE), "v2", SAMPLE), [V1], OLDER),
+        (v3(SAMPLE), [V3, V3_TIME], HUB),
+        (by_two(SAMPLE, 0), [V3, V3_TIME], OLDER),
     ],
 )
-def test_ten_thousand_mutants_are_refused(signed: Delivery, headers: list[str]) -> None:
-    assert not is_refused(verify, signed, HUB)
-    assert all(is_refused(verify, mutant, HUB) for mutant in mutants(signed, headers, 10_000))
+def test_ten_thousand_mutants_are_refused(
+    signed: Delivery, headers: list[str], asked: Connection
+) -> None:
+    assert not is_refused(verify, signed, asked)
+    assert all(is_refused(verify, mutant, asked) for mutant in mutants(signed, headers, 10_000))
+
+
+@pytest.mark.parametrize("older", [0, 1])
+@pytest.mark.parametrize("without_v3", [stripped, renamed])
+def test_ten_thousand_mutants_without_their_v3_are_refused(
+    without_v3: Callable[[Delivery], Delivery], older: int
+) -> None:
+    """A mutant of the older signature is wrong by itself; one of what the third alone covers is
+    refused since that is missing."""
+    whole = by_two(SAMPLE, older)
+    assert not is_refused(verify, whole, STRICT)
+    for mutant in mutants(whole, [V1, V3, V3_TIME], 10_000):
+        assert is_refused(verify, without_v3(mutant), STRICT)
+        assert refusal(without_v3(mutant), HUB)
 
 
 # What it means
@@ -489,7 +585,7 @@ def test_any_body_is_survived(body: Any) -> None:
     survives(translate, HUB, body)
 
 
-def test_only_ids_guard_against_replays() -> None:
-    assert not CONNECTOR.signs_time
+def test_a_repeated_delivery_has_the_same_ids() -> None:
+    """All that guards against replays where an older version is taken."""
     arrived = [translate(Delivery(SAMPLE, {}), HUB)] * 2
     assert len(candidates(arrived)) == 1

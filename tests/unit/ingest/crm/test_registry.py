@@ -1,14 +1,18 @@
 """Every kind of connection has a connector, and each says whether replays grow stale."""
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import get_args
 
 import pytest
 
 from services.ingest.domain.crm.model import Connection, Delivery, Kind, Refused
 from services.ingest.domain.crm.registry import CONNECTORS
-from tests.unit.ingest.crm.proofs import NOW
+from tests.unit.ingest.crm import test_hubspot
+from tests.unit.ingest.crm.proofs import NOW, refusal
+from tests.unit.ingest.crm.test_timing import SIGNED
 
-SIGN_TIME = {"close", "salesforce_cdc", "standard_webhooks", "twenty"}
+SIGN_TIME = {"close", "hubspot", "salesforce_cdc", "standard_webhooks", "twenty"}
 
 
 def test_every_kind_has_one() -> None:
@@ -17,6 +21,26 @@ def test_every_kind_has_one() -> None:
 
 def test_who_signs_when_it_sent() -> None:
     assert {kind for kind, one in CONNECTORS.items() if one.signs_time} == SIGN_TIME
+
+
+CAPTURED = {
+    **{kind: (delivery, of, at) for kind, (delivery, _, of, at) in SIGNED.items()},
+    "hubspot": (test_hubspot.by_two(test_hubspot.NODE, 0), test_hubspot.STRICT, NOW),
+}
+"""Each as its CRM sends it, with the connection that takes it and the time that it signs."""
+CAPTURED["salesforce_cdc"] = CAPTURED["standard_webhooks"]
+
+
+@pytest.mark.parametrize("kind", sorted(SIGN_TIME))
+@pytest.mark.parametrize("way", [-1, 1])
+def test_whoever_signs_a_time_is_refused_301_seconds_from_it(kind: Kind, way: int) -> None:
+    delivery, of, signed_at = CAPTURED[kind]
+    assert CONNECTORS[kind].verify(delivery, of, signed_at + way * timedelta(seconds=300)) == 0
+    late = signed_at + way * timedelta(seconds=301)
+    assert refusal(CONNECTORS[kind], delivery, of, late) == "stale"
+    for name in delivery.headers:
+        rest = {k: v for k, v in delivery.headers.items() if k != name}
+        assert refusal(CONNECTORS[kind], replace(delivery, headers=rest), of, late)
 
 
 @pytest.mark.parametrize("kind", CONNECTORS)

@@ -12,7 +12,7 @@ from services.ingest.domain.connections import Definition
 from services.ingest.domain.crm.model import Connection, Delivery, Incomplete, Kind, Refused
 from services.ingest.domain.crm.registry import CONNECTORS
 from services.ingest.domain.crm.secrets import proof, short, useless
-from services.ingest.entrypoints.connection_bodies import PutConnection
+from services.ingest.entrypoints.connection_bodies import PutConnection, setting_faults
 from services.ingest.entrypoints.connections_complete import incomplete
 from tests.unit.ingest.crm.proofs import NOW
 
@@ -120,6 +120,28 @@ def test_hubspot_needs_the_url_that_it_signs() -> None:
 def test_a_connection_that_goes_on_by_version_1_may_be_changed() -> None:
     there = {"kind": "hubspot", "public_url": None}
     assert faults({"kind": "hubspot", "id_prefix": "x"}, there, ["x"]) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"weakest_signature": "v1", "public_url": URL}, []),
+        ({"weakest_signature": "v3", "public_url": URL}, []),
+        ({"weakest_signature": "v1"}, []),
+        ({"weakest_signature": "v2"}, [("/weakest_signature", "invalid_field")]),
+        ({"weakest_signature": "v3"}, [("/weakest_signature", "invalid_field")]),
+        (
+            {"kind": "close", "weakest_signature": "v1", "public_url": URL},
+            [("/weakest_signature", "invalid_field")],
+        ),
+        ({"kind": "close", "weakest_signature": None}, []),
+    ],
+)
+def test_the_weakest_signature_is_one_that_hubspot_makes_and_that_can_be_judged(
+    settings: dict[str, Any], told: list[tuple[str, str]]
+) -> None:
+    wanted = PutConnection.model_validate({"kind": "hubspot"} | settings)
+    assert [(one.pointer, one.code) for one in setting_faults(wanted, NOW)] == told
 
 
 def test_another_kind_does_not_keep_secrets_that_could_prove_nothing_of_it() -> None:
