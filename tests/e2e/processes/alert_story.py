@@ -68,6 +68,21 @@ class _Telling:
 
 def story(seed: int, deals: int, name: str = "evt") -> list[Round]:
     """The rounds; `name` begins each event's id."""
+    return list(_rounds(_lines(seed, deals, name)))
+
+
+def one_by_one(seed: int, deals: int, name: str = "evt") -> Iterator[Sequence[Event]]:
+    """The same for who has no clock to move: of one group one event at a time, as it is heard."""
+    waiting = sorted(_lines(seed, deals, name), key=lambda line: line.heard)
+    while waiting:
+        told: dict[str, Line] = {}
+        for line in waiting:
+            told.setdefault(line.group, line)
+        waiting = [line for line in waiting if line is not told[line.group]]
+        yield _events(told.values())
+
+
+def _lines(seed: int, deals: int, name: str) -> Sequence[Line]:
     telling = _Telling(random.Random(seed), name)
     pairs = int(deals * _MERGED)
     for number in range(deals):
@@ -77,7 +92,7 @@ def story(seed: int, deals: int, name: str = "evt") -> list[Round]:
         day = 30 + telling.chance.uniform(2, 30)
         telling.tell(day, f"G-{pair}", "deal.merged", f"D-{2 * pair}",
                      merged_deal_ids=[f"D-{2 * pair + 1}"])  # fmt: skip
-    return list(_rounds(telling.lines))
+    return telling.lines
 
 
 def _deal(telling: _Telling, deal: str, group: str, day: float) -> None:

@@ -17,23 +17,42 @@ _CLASSES = {"signed": "won", "gone": "lost"}
 
 
 class Rule(NamedTuple):
-    """A clock rule whose scope is that the deal is open; `met_by` is `(kind, direction)`."""
+    """A clock rule whose scope is that the deal is open; `met_by` is `(kind, direction)`.
+
+    What was over by `since` raises nothing.
+    """
 
     rule_id: str
     start: str
     limit: timedelta
     met_by: tuple[str, str] | None = None
+    since: Instant | None = None
+
+
+class Evidence(NamedTuple):
+    """Why an alert is: its clock, and the stage in which the deal was when it began."""
+
+    start_event: str
+    start: Instant
+    due: Instant
+    stage: str | None
 
 
 class Told(NamedTuple):
-    """One record as a reader sees it; `alert` numbers a deal's alerts of one rule."""
+    """One record as a reader sees it; `alert` numbers a deal's alerts of one rule.
+
+    `began`, `ended` and `resolution` are what it says of the alert: its `started_at` and its end.
+    """
 
     rule_id: str
     subject: str
     alert: int
-    start_event: str
     type: str
     at: Instant
+    began: Instant
+    ended: Instant | None
+    resolution: str | None
+    evidence: Evidence
 
 
 class Clock(NamedTuple):
@@ -49,6 +68,9 @@ class Stretch(NamedTuple):
     clock: Clock
     began: Instant
     ended: Instant | None
+    resolution: str | None
+    """How it ended: `superseded` by a merge, else `cleared`."""
+    evidence: Evidence
 
 
 @dataclass
@@ -56,11 +78,11 @@ class Row:
     """What has been told of one alert."""
 
     number: int
-    start_event: str
     span: tuple[Instant, Instant | None]
     began: Instant
+    evidence: Evidence
     ended: Instant | None = None
-    retracted: bool = False
+    resolution: str | None = None
 
 
 @dataclass
@@ -69,11 +91,13 @@ class Life:
 
     stays: list[Clock] = field(default_factory=list)
     open_from: list[tuple[Instant, bool]] = field(default_factory=list)
+    stages: list[tuple[Instant, str | None]] = field(default_factory=list)
     deeds: list[tuple[Instant, Instant, str, str, str]] = field(default_factory=list)
     """`(became the deal's, happened, event, kind, direction)`."""
     stage: str | None = None
     last_open: str = "lead"
     deleted: Instant | None = None
+    merged: Instant | None = None
     created: tuple[str, Instant] | None = None
 
     def enter(self, event: Mapping[str, Any], at: Instant, stage: str) -> None:
@@ -92,10 +116,14 @@ class Life:
     def note(self, at: Instant, merged: bool = False) -> None:
         stands = self.deleted is None and not merged
         self.open_from.append((at, stands and self.stage not in _CLASSES))
+        self.stages.append((at, self.stage))
 
     def is_open(self, at: Instant) -> bool:
         held = [value for since, value in self.open_from if since <= at]
         return bool(held) and held[-1]
+
+    def stage_at(self, at: Instant) -> str | None:
+        return [stage for since, stage in self.stages if since <= at][-1]
 
 
 class Oracle:
@@ -177,6 +205,7 @@ def _apply(life: Life, event: Mapping[str, Any], lives: dict[str, Life]) -> None
         case "deal.merged":
             for gone in data["merged_deal_ids"]:
                 lives[gone].leave(at)
+                lives[gone].merged = at
                 lives[gone].note(at, merged=True)
     life.note(at)
 
@@ -213,16 +242,23 @@ def stretches(rule: Rule, life: Life, clock: Clock, now: Instant) -> Iterator[St
     if first > now or (end is not None and first >= end):
         return
     began = first if life.is_open(first) else None
+
+    def stretch(began: Instant, ended: Instant | None) -> Stretch:
+        how = "superseded" if ended == life.merged else "cleared"
+        due, stage = clock.start + rule.limit, life.stage_at(began)
+        evidence = Evidence(clock.start_event, clock.start, due, stage)
+        return Stretch(clock, began, ended, how if ended is not None else None, evidence)
+
     for at in sorted({since for since, _ in life.open_from if first < since <= last}):
         if end is not None and at >= end:
             break
         if began is None and life.is_open(at):
             began = at
         elif began is not None and not life.is_open(at):
-            yield Stretch(clock, began, at)
+            yield stretch(began, at)
             began = None
     if began is not None:
-        yield Stretch(clock, began, end if end is not None and end <= now else None)
+        yield stretch(began, end if end is not None and end <= now else None)
 
 
 def reconcile(rule: Rule, subject: str, life: Life, rows: list[Row], now: Instant) -> list[Told]:
@@ -230,28 +266,31 @@ def reconcile(rule: Rule, subject: str, life: Life, rows: list[Row], now: Instan
     running = list(clocks(rule, life, now))
     free = [s for clock in running for s in stretches(rule, life, clock, now)]
     starts = {clock.start_event for clock in running}
-    standing = [row for row in rows if not row.retracted]
+    standing = [row for row in rows if row.resolution != "retracted"]
     found = _claimed(standing, free)
     told: list[Told] = []
 
     def tell(row: Row, type_: str, at: Instant) -> None:
-        told.append(Told(rule.rule_id, subject, row.number, row.start_event, f"alert.{type_}", at))
+        told.append(Told(rule.rule_id, subject, row.number, f"alert.{type_}", at,
+                         row.began, row.ended, row.resolution, row.evidence))  # fmt: skip
 
     for row in standing:
         stretch = found.get(row.number)
-        if stretch is None and row.start_event not in starts:
+        if stretch is None and row.evidence.start_event not in starts:
             near = [s for s in free if _overlap((s.clock.start, s.clock.stop), row.span)]
             stretch = min(near, key=lambda s: s.began, default=None)
             if stretch is not None:
                 free.remove(stretch)
         if stretch is None:
-            row.retracted, row.ended = True, row.began
+            row.resolution, row.ended = "retracted", row.began
             tell(row, "corrected", row.began)
         else:
             _follow(row, stretch, tell)
     for stretch in free:
-        row = Row(len(rows), stretch.clock.start_event,
-                  (stretch.clock.start, stretch.clock.stop), stretch.began)  # fmt: skip
+        if rule.since is not None and stretch.ended is not None and stretch.ended <= rule.since:
+            continue
+        row = Row(len(rows), (stretch.clock.start, stretch.clock.stop), stretch.began,
+                  stretch.evidence)  # fmt: skip
         rows.append(row)
         tell(row, "fired", row.began)
         _follow(row, stretch, tell)
@@ -262,8 +301,8 @@ def _claimed(rows: Sequence[Row], free: list[Stretch]) -> dict[int, Stretch]:
     """What each row goes on telling of; takes it out of `free`. Of all pairings that keep the order
     of time, the one that is worth most."""
     claimed: dict[int, Stretch] = {}
-    for start in {row.start_event for row in rows}:
-        told = sorted((r for r in rows if r.start_event == start), key=lambda r: r.began)
+    for start in {row.evidence.start_event for row in rows}:
+        told = sorted((r for r in rows if r.evidence.start_event == start), key=lambda r: r.began)
         held = sorted((s for s in free if s.clock.start_event == start), key=lambda s: s.began)
         claimed |= {row.number: stretch for row, stretch in _best(told, held)}
     for stretch in claimed.values():
@@ -303,15 +342,17 @@ def _common(row: Row, stretch: Stretch) -> timedelta:
 
 
 def _follow(row: Row, stretch: Stretch, tell: Any) -> None:
-    key = stretch.clock.start_event
-    moved = key != row.start_event or stretch.began != row.began
+    """What is corrected says everything anew; what is resolved only how and when it ended."""
+    key, ending = stretch.clock.start_event, (stretch.ended, stretch.resolution)
+    moved = key != row.evidence.start_event or stretch.began != row.began
     ends = row.ended is None and stretch.ended is not None
-    other = row.ended is not None and stretch.ended != row.ended
+    other = row.ended is not None and ending != (row.ended, row.resolution)
     if not (moved or ends or other):
         return
-    row.start_event, row.began, row.ended = key, stretch.began, stretch.ended
+    row.began, (row.ended, row.resolution) = stretch.began, ending
     row.span = stretch.clock.start, stretch.clock.stop
     if moved or other:
+        row.evidence = stretch.evidence
         tell(row, "corrected", row.began)
     else:
         assert row.ended is not None

@@ -15,7 +15,7 @@ from libs.common.ids import derived_key
 from services.ingest.app.bootstrap_keys import ensure_operator_key
 from tests.e2e.processes import topics
 from tests.e2e.processes.alert_story import Event, Round
-from tests.e2e.processes.oracle_alerts import Oracle, Rule, Told
+from tests.e2e.processes.oracle_alerts import Evidence, Oracle, Rule, Told
 from tests.e2e.processes.sender import Sender, client
 from tests.e2e.processes.stack import SECRET, Process, Stack, until
 from tests.e2e.processes.stream import PIPELINE
@@ -206,11 +206,24 @@ def _by_subject(records: Any, faults: list[str]) -> dict[str, list[Told]]:
             or record.key.decode().split(":")[1] != subject
         ):
             faults.append(f"{subject}: version {record.data['version']}, key {record.key}")
-        told.setdefault(subject, []).append(Told(
-            rule_id, subject, numbers[alert_id], alert["evidence"]["clock"]["start_event_id"],
-            record.header("ce_type"), datetime.fromisoformat(record.header("ce_time")),
-        ))  # fmt: skip
+        told.setdefault(subject, []).append(_told(record, numbers[alert_id]))
     return told
+
+
+def _told(record: Kept, number: int) -> Told:
+    alert, evidence = record.data["alert"], record.data["alert"]["evidence"]
+    clock, ended = evidence["clock"], alert["resolved_at"]
+    return Told(
+        alert["rule_id"], alert["subject"]["id"], number, record.header("ce_type"),
+        datetime.fromisoformat(record.header("ce_time")),
+        datetime.fromisoformat(alert["started_at"]),
+        None if ended is None else datetime.fromisoformat(ended),
+        alert["resolution"],
+        Evidence(
+            clock["start_event_id"], datetime.fromisoformat(clock["start"]),
+            datetime.fromisoformat(clock["due_at"]), evidence["facts"]["stage_id"],
+        ),
+    )  # fmt: skip
 
 
 @dataclass

@@ -17,3 +17,9 @@ async def running(database_url: str) -> AsyncIterator[Sites]:
 async def sandbox(running: Sites) -> Site:
     """A sandbox tenant; its clock stands at 1970."""
     return await running.new()
+
+
+@pytest.fixture
+async def real(running: Sites) -> Site:
+    """A tenant whose clock is the database's."""
+    return await running.new(sandbox=False)

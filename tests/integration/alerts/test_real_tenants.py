@@ -13,15 +13,10 @@ from libs.common import metrics
 from libs.common.contracts.topics import ALERT_STATE
 from services.alerts.adapters.work import PostgresWork
 from services.alerts.app.work import digest_of
-from tests.integration.alerts.rig import PATIENCE, Said, Site, Sites, stalled
+from tests.integration.alerts.rig import PATIENCE, Said, Site, stalled
 from tests.integration.alerts.test_rules_in_flight import gated
 
 pytestmark = pytest.mark.postgres
-
-
-@pytest.fixture
-async def real(running: Sites) -> Site:
-    return await running.new(sandbox=False)
 
 
 def made(deal: str, ago: timedelta, stage: str = "lead", **said: Any) -> Said:
