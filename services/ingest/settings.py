@@ -24,7 +24,7 @@ class IngestSettings:
     spool_deadline: float = 1.0
     """How long a request waits for the spool."""
     accept_deadline: float = 2.5
-    """What look-up, log and spool leave of it is the index'; with the credential's look-up 4 s."""
+    """What look-up, log and spool leave of it is the index'."""
     spool_max_bytes: int = 1024 * MIB
     spool_segment_bytes: int = 64 * MIB
     spool_max_age: float = 86_400.0
@@ -37,6 +37,8 @@ class IngestSettings:
     """How often a process looks for spools that processes which are gone have left."""
     drain_first_pause: float = 0.1
     drain_longest_pause: float = 2.0
+    answer_deadline: float = 3.0
+    """From a delivery's body to its answer, whatever waits; with the credential's look-up 4 s."""
     lookup_deadline: float = 0.5
     index_deadline: float = 1.0
     index_pause: float = 1.0

@@ -11,7 +11,7 @@ from libs.common.eventlog.port import EventLog
 from services.ingest.app.grouped import Overloaded
 from services.ingest.app.groups import group
 from services.ingest.app.placing import Placer
-from services.ingest.app.ports import Appended, Index, IndexUnavailable, Keeper
+from services.ingest.app.ports import Appended, Index, IndexUnavailable, PromptKeeper
 from services.ingest.app.quotas import EventQuotas
 from services.ingest.app.spools import Spools
 from services.ingest.app.unappended import Unappended
@@ -39,7 +39,7 @@ class Acceptor:
         spools: Spools,
         settings: IngestSettings,
         quotas: EventQuotas,
-        keeper: Keeper,
+        keeper: PromptKeeper,
     ) -> None:
         self._index, self._clock = index, clock
         self._unappended, self._settings = unappended, settings
@@ -61,16 +61,18 @@ class Acceptor:
 
     async def _accepted(self, receipt: Receipt, examined: Sequence[Examined]) -> Decision:
         faults.hit("ingest.received")
-        until = self._clock.monotonic() + self._settings.accept_deadline
+        started, due = self._clock.monotonic(), receipt.answer_by
+        until = min(started + self._settings.accept_deadline, due)
         with self._unappended.hold(receipt.received_at):
             decision = decide(examined, await self._known(examined))
             faults.hit("ingest.looked_up")
-            appended = await self._placer.place(decision.fresh, until)
+            appended = await self._placer.place(decision.fresh, until, due)
         faults.hit("ingest.appended")
         await self._remember(appended, until)
         faults.hit("ingest.indexed")
         if decision.conflicts:
-            await self._keeper.keep(colliding(decision.conflicts, receipt))
+            aside = colliding(decision.conflicts, receipt)
+            await self._keeper.keep(aside, due - self._clock.monotonic())
         return decision
 
     @property

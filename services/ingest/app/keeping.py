@@ -7,6 +7,7 @@ content, and a record to be read anew is listed once.
 
 import asyncio
 from itertools import islice
+from math import inf
 
 import structlog
 
@@ -30,8 +31,7 @@ _log = structlog.get_logger(__name__)
 
 
 class LaterKeeper:
-    """A `Keeper` that waits on disk for the one behind it. Raises `SpoolFull` or `TimeoutError`
-    where that is not possible either."""
+    """A `PromptKeeper`: what the one behind it does not keep in time waits for it on disk."""
 
     def __init__(self, keeper: Keeper, stores: SpoolStores, settings: IngestSettings) -> None:
         self._keeper, self._stores, self._settings = keeper, stores, settings
@@ -57,25 +57,28 @@ class LaterKeeper:
             await asyncio.gather(*late, return_exceptions=True)
             await asyncio.to_thread(self._own.close)
 
-    async def keep(self, aside: PutAside) -> None:
-        """While others wait the database is not asked: who drains does so already."""
-        if self._waiting or not await self._kept(aside):
-            await self._put_by(aside)
+    async def keep(self, aside: PutAside, within: float = inf) -> None:
+        """While others wait the database is not asked: who drains does so already. Nor is it where
+        waiting for it would leave the disk too little of the time."""
+        limits = self._settings
+        patience = min(limits.index_deadline, within - limits.spool_deadline)
+        if self._waiting or patience <= 0 or not await self._kept(aside, patience):
+            await self._put_by(aside, min(limits.spool_deadline, within))
 
-    async def _kept(self, aside: PutAside) -> bool:
+    async def _kept(self, aside: PutAside, patience: float) -> bool:
         try:
-            async with asyncio.timeout(self._settings.index_deadline):
+            async with asyncio.timeout(patience):
                 await self._keeper.keep(aside)
         except (IndexUnavailable, Unkeepable, TimeoutError):
             return False  # whoever drains tells apart what never can be kept
         return True
 
-    async def _put_by(self, aside: PutAside) -> None:
+    async def _put_by(self, aside: PutAside, patience: float) -> None:
         """The deadline ends the wait, not the write: what is durable late is kept all the same."""
         writing = asyncio.create_task(self._write(frame(packed(aside))))
         self._writes.add(writing)
         writing.add_done_callback(self._ended)
-        async with asyncio.timeout(self._settings.spool_deadline):
+        async with asyncio.timeout(patience):
             await asyncio.shield(writing)
 
     def _ended(self, writing: asyncio.Task[None]) -> None:

@@ -37,17 +37,20 @@ class Placer:
     async def close(self, seconds: float) -> None:
         await self._appends.close(seconds)
 
-    async def place(self, fresh: Sequence[Candidate], until: float) -> Sequence[Appended]:
-        """Into the log, or, where it must not or cannot go there, into the spool."""
+    async def place(
+        self, fresh: Sequence[Candidate], until: float, due: float
+    ) -> Sequence[Appended]:
+        """Into the log, or, where it must not or cannot go there, into the spool, which is left its
+        time before `due`. After `until` the log is not asked for what the spool did not take."""
         direct = [candidate for candidate in fresh if self._goes_directly(candidate)]
         chosen = set(map(id, direct))
         spooled = [candidate for candidate in fresh if id(candidate) not in chosen]
         with self._spools.own.underway.hold(direct, spooled):
             if not spooled:
-                return await self._log_first(direct)
+                return await self._log_first(direct, due)
             if not direct:
                 return await self._put(spooled, until)
-            return await self._both(direct, spooled, until)
+            return await self._both(direct, spooled, until, due)
 
     def _goes_directly(self, candidate: Candidate) -> bool:
         """Behind those of its key that are under way, whither the last of them goes."""
@@ -56,20 +59,22 @@ class Placer:
         return not (spool.takes(candidate) if to_spool is None else to_spool)
 
     async def _both(
-        self, direct: Sequence[Candidate], spooled: Sequence[Candidate], until: float
+        self, direct: Sequence[Candidate], spooled: Sequence[Candidate], until: float, due: float
     ) -> Sequence[Appended]:
         """At once: what waited for the rest of its delivery would be overtaken in the spool."""
         putting = asyncio.create_task(self._put(spooled, until), name="spool-put")
         try:
-            return [*await self._log_first(direct), *await putting]
+            return [*await self._log_first(direct, due), *await putting]
         finally:
             putting.cancel()
             await asyncio.gather(putting, return_exceptions=True)
 
-    async def _log_first(self, direct: Sequence[Candidate]) -> Sequence[Appended]:
+    async def _log_first(self, direct: Sequence[Candidate], due: float) -> Sequence[Appended]:
         """Into the spool goes what the log does not acknowledge in time, or what would overtake
         such a one; in their order, since the loop wakes requests in the order of their failures."""
-        appended = await self._append_directly(direct, self._settings.append_deadline)
+        spare = due - self._clock.monotonic() - self._settings.spool_deadline
+        seconds = min(self._settings.append_deadline, spare)
+        appended = await self._append_directly(direct, seconds)
         if len(appended) == len(direct):
             return appended
         placed = {id(entry.candidate) for entry in appended}
@@ -100,7 +105,7 @@ class Placer:
     ) -> Sequence[Appended]:
         """Those that are in the log: nothing if it did not acknowledge in time; it may still have
         taken them, and what comes twice has one effect."""
-        if not direct:
+        if not direct or seconds <= 0:
             return []
         log = self._spools.own.log
         try:

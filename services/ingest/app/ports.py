@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from math import inf
 from typing import Protocol
 
 from services.ingest.domain.model import Candidate, EventKey
@@ -99,6 +100,14 @@ class Keeper(Protocol):
 
     async def keep(self, aside: PutAside) -> None:
         """Durable when it returns. A letter that is there already is kept once."""
+        ...
+
+
+class PromptKeeper(Protocol):
+    """Keeps for requests; raises `SpoolFull` or `TimeoutError`."""
+
+    async def keep(self, aside: PutAside, within: float = inf) -> None:
+        """Durable when it returns, which it does within so many seconds."""
         ...
 
 

@@ -13,7 +13,7 @@ from services.ingest.app.accept import Acceptor
 from services.ingest.app.ahead import flagged
 from services.ingest.app.connection_counts import SKEW, ConnectionCounts, Delivered
 from services.ingest.app.connector_faults import ours
-from services.ingest.app.ports import Keeper, Sandboxes
+from services.ingest.app.ports import PromptKeeper, Sandboxes
 from services.ingest.app.reading import Understood, beside
 from services.ingest.app.recording import Recorder
 from services.ingest.app.turns import Turns
@@ -53,7 +53,7 @@ class Receiver:
         self,
         connectors: Mapping[Kind, Connector],
         acceptor: Acceptor,
-        keeper: Keeper,
+        keeper: PromptKeeper,
         sandboxes: Sandboxes,
         counts: ConnectionCounts,
         recorder: Recorder,
@@ -68,7 +68,7 @@ class Receiver:
         self, live: Live, delivery: Delivery, receipt: Receipt, turns: Turns
     ) -> Received:
         """Raises `Refused`, `Incomplete`, `Unreadable`, `ConnectorFailed`, or what `Turns`,
-        `Acceptor.accept` and `Keeper` raise; then nothing is promised and a repetition is harmless.
+        `Acceptor.accept` and the keeper raise; then nothing is promised, a repetition harmless.
 
         What is not proven waits for nobody, and nobody for it.
         """
@@ -85,7 +85,8 @@ class Receiver:
         kept = understood.letters
         if kept or told.refreshes:
             at, owner = receipt.received_at, (live.tenant_id, live.connection_id)
-            await self._keeper.keep(PutAside(*owner, at, kept, told.refreshes))
+            left = receipt.answer_by - self._clock.monotonic()
+            await self._keeper.keep(PutAside(*owner, at, kept, told.refreshes), left)
         self._count(live, receipt, examined, decision, understood)
         statuses = [verdict.status for verdict in decision.verdicts]
         self._recorder.offer(Taken(live, delivery, receipt.received_at, told, statuses))

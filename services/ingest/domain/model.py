@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from math import inf
 from typing import Literal, NamedTuple
 
 from libs.common.contracts.envelope import Envelope, Origin
@@ -23,7 +24,8 @@ class Receipt:
     """The circumstances under which events arrive; the tenant is the credential's.
 
     With `recorded="occurred"` the source vouches that it recorded each event when it happened.
-    With `insists` the sender takes no refusal for being over a quota.
+    With `insists` the sender takes no refusal for being over a quota. `answer_by`, of a monotonic
+    clock in seconds, is when it has to be answered.
     """
 
     tenant_id: str
@@ -32,6 +34,7 @@ class Receipt:
     recorded: Recorded = "now"
     traceparent: str | None = None
     insists: bool = False
+    answer_by: float = inf
 
 
 class EventKey(NamedTuple):

@@ -59,14 +59,18 @@ async def take_events(request: Request, principal: Writer) -> Response:
     async with unavailable():
         ingest.quotas.check(principal.tenant_id)
     body = await read_body(request, ingest.settings.max_batch_bytes)
+    due = ingest.answer_by
     async with unavailable(), ingest.turns.of(principal.tenant_id, len(body)):
-        return await _taken(request, principal, mode, body)
+        return await _taken(request, principal, mode, body, due)
 
 
-async def _taken(request: Request, principal: Principal, mode: Mode, body: bytes) -> Response:
-    """A body on its way from a request to the log."""
+async def _taken(
+    request: Request, principal: Principal, mode: Mode, body: bytes, due: float
+) -> Response:
+    """A body on its way from a request to the log, to be answered by `due`."""
     ingest = ingest_of(request)
-    receipt = Receipt(principal.tenant_id, ingest.clock.now(), traceparent=_traceparent(request))
+    now, trace = ingest.clock.now(), _traceparent(request)
+    receipt = Receipt(principal.tenant_id, now, traceparent=trace, answer_by=due)
     delivery = read_delivery(mode, request.headers, body, receipt, ingest.settings)
     patience = ingest.settings.lookup_deadline
     events = await flagged(delivery.events, principal.tenant_id, ingest.sandboxes, patience)

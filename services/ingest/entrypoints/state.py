@@ -51,6 +51,11 @@ class IngestState:
     quota_imports: int
     turns: Turns = field(default_factory=Turns)
 
+    @property
+    def answer_by(self) -> float:
+        """When a delivery that is here now has to be answered, by the monotonic clock."""
+        return self.clock.monotonic() + self.settings.answer_deadline
+
 
 def ingest_of(request: Request) -> IngestState:
     return cast(IngestState, request.app.state.ingest)

@@ -31,7 +31,8 @@ async def take_webhook(request: Request, connection_id: str) -> Response:
     request.state.tenant_id = live.tenant_id
     now, query = ingest.clock.now(), dict(request.query_params)
     delivery = Delivery(body, dict(request.headers), query, request.method, received_at=now)
-    receipt = Receipt(live.tenant_id, now, insists=OVER_QUOTA[live.kind] == "taken")
+    insists = OVER_QUOTA[live.kind] == "taken"
+    receipt = Receipt(live.tenant_id, now, insists=insists, answer_by=ingest.answer_by)
     async with refusals(live.kind):
         told = await ingest.receiver.receive(live, delivery, receipt, ingest.turns)
         return received(live.kind, told)

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from math import inf
 from typing import Any, cast, get_args
 
 import pytest
@@ -48,10 +49,11 @@ class World:
         self.turns = Turns(most=1, patience=0.01)
         self.reached, self.gate = asyncio.Event(), asyncio.Event()
         self.gate.set()
+        self.clock, self.within = SystemClock(), inf
         connector = Connector(self._verify, self._translate, signs_time=True)
         connectors, own = dict.fromkeys(get_args(Kind), connector), cast(Any, self)
         self.receiver = Receiver(
-            connectors, own, own, own, self.counts, own, SystemClock(), IngestSettings()
+            connectors, own, own, own, self.counts, own, self.clock, IngestSettings()
         )
         self._watch(monkeypatch, reading, "examine_incoming", examine_incoming)
         self._watch(monkeypatch, letters, "of_puzzles", letters.of_puzzles)
@@ -64,8 +66,10 @@ class World:
 
         monkeypatch.setattr(at, name, watched)
 
-    async def receive(self, own: Live, size: int, *, insists: bool = False) -> receiving.Received:
-        receipt = Receipt(own.tenant_id, NOW, insists=insists)
+    async def receive(
+        self, own: Live, size: int, *, insists: bool = False, answer_by: float = inf
+    ) -> receiving.Received:
+        receipt = Receipt(own.tenant_id, NOW, insists=insists, answer_by=answer_by)
         return await self.receiver.receive(own, Delivery(b"x" * size, {}), receipt, self.turns)
 
     def _verify(self, *_: Any) -> int:
@@ -90,7 +94,8 @@ class World:
         """A sandbox, where nothing is flagged for its time."""
         return True
 
-    async def keep(self, aside: PutAside) -> None:
+    async def keep(self, aside: PutAside, within: float = inf) -> None:
+        self.within = within
         self.kept.append(aside)
 
     def offer(self, _: Any) -> None: ...

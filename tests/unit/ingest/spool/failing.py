@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from math import inf
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,7 +15,7 @@ from services.ingest.adapters.spool.files import SpoolFiles, SpoolLimits
 from services.ingest.adapters.spool.folder import Folder
 from services.ingest.app.accept import Acceptor
 from services.ingest.app.draining import Drainer
-from services.ingest.app.ports import Appended, Keeper, Place, SpoolFull
+from services.ingest.app.ports import Appended, Place, PromptKeeper, SpoolFull
 from services.ingest.app.quotas import EventQuotas
 from services.ingest.app.spool import Spool
 from services.ingest.app.spools import Spools
@@ -35,9 +36,11 @@ class Log:
 
     def __init__(self) -> None:
         self.ids: list[str] = []
-        self.down = False
+        self.down = self.silent = False
 
     async def append(self, topic: str, records: Sequence[NewRecord]) -> Sequence[tuple[int, int]]:
+        if self.silent:
+            await asyncio.Event().wait()
         if self.down:
             raise LogUnavailable("scripted")
         self.ids += [dict(record.headers)["ce_id"].decode() for record in records]
@@ -79,12 +82,15 @@ class Index:
 
 @dataclass
 class Shelf:
-    """A `Keeper` that keeps all; or nothing, if it is `away`."""
+    """A `PromptKeeper` that keeps all; or nothing, if it is `away`."""
 
     kept: list[PutAside] = field(default_factory=list)
     away: Exception | None = None
+    within: float = inf
+    """Seconds that it was given last."""
 
-    async def keep(self, aside: PutAside) -> None:
+    async def keep(self, aside: PutAside, within: float = inf) -> None:
+        self.within = within
         if self.away is not None:
             raise self.away
         self.kept.append(aside)
@@ -126,7 +132,9 @@ class Door:
 
 
 @asynccontextmanager
-async def door(path: Path, keeper: Keeper | None = None, **settings: Any) -> AsyncIterator[Door]:
+async def door(
+    path: Path, keeper: PromptKeeper | None = None, **settings: Any
+) -> AsyncIterator[Door]:
     chosen, clock, index = replace(SETTINGS, **settings), FakeClock(START), Index()
     log, disk, shelf = Log(), Disk(path), Shelf()
     port = cast(EventLog, log)
