@@ -59,7 +59,6 @@ class IngestSettings:
     """One append of the log, which has seconds for it."""
     import_lease: float = 30.0
     import_poll: float = 1.0
-    max_import_errors: int = 100_000
     heartbeat: float = 0.25
     heartbeat_stale: float = 60.0
     export_page: int = 1_000

@@ -72,7 +72,9 @@ _RELEASE = text("""
 """)
 _ERRORS = text("""
     INSERT INTO ingest.import_errors (tenant_id, import_id, row, code, detail, raw)
-    VALUES (:tenant_id, :import_id, :row, :code, :detail, :raw)
+    SELECT :tenant_id, CAST(:import_id AS uuid), r.row, r.code, r.detail, r.raw
+    FROM unnest(CAST(:rows AS bigint[]), CAST(:codes AS text[]), CAST(:details AS text[]),
+        CAST(:raws AS text[])) AS r (row, code, detail, raw)
 """)
 _MAPPING = text("""
     SELECT definition FROM ingest.mapping_versions
@@ -229,12 +231,16 @@ async def _dry_write(tx: AsyncConnection, claim: Claim, dry: Sequence[Candidate]
 
 
 async def _write_errors(tx: AsyncConnection, claim: Claim, errors: Sequence[RowError]) -> None:
-    if errors:
-        await tx.execute(_ERRORS, [_key_of(claim) | _error(error) for error in errors])
-
-
-def _error(error: RowError) -> dict[str, Any]:
-    return {"row": error.row, "code": error.code, "detail": error.detail[:2000], "raw": error.raw}
+    """One for each rejected row, whatever their number: a chunk bounds what is sent at a time."""
+    if not errors:
+        return
+    values = {
+        "rows": [error.row for error in errors],
+        "codes": [error.code for error in errors],
+        "details": [error.detail[:2000] for error in errors],
+        "raws": [error.raw for error in errors],
+    }
+    await tx.execute(_ERRORS, _key_of(claim) | values)
 
 
 def _shown_sample(sample: Sequence[Candidate]) -> str | None:

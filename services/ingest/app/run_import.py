@@ -137,7 +137,7 @@ class ImportRunner:
             appended=appended,
             dry=decision.fresh if dry else (),
             conflicts=() if dry else decision.conflicts,
-            errors=chunk.errors[: max(0, self._settings.max_import_errors - claim.counts.rejected)],
+            errors=chunk.errors,
             sample=chunk.candidates[:SAMPLE] if dry else (),
         )
         claim = await self._claims.commit(claim, result)

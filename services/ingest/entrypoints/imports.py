@@ -113,7 +113,7 @@ async def read_import(request: Request, principal: Writer, import_id: str) -> di
 
 @router.get("/v1/imports/{import_id}/errors")
 async def read_errors(request: Request, principal: Writer, import_id: str) -> Response:
-    """Rejected rows as NDJSON, in order; of very many the first ones are kept."""
+    """Rejected rows as NDJSON, in order: one line each, however many they are."""
     row = await _existing(request, principal, import_id)
     pages = ingest_of(request).reads.import_errors(principal.tenant_id, row["import_id"])
     return StreamingResponse(_errors(pages), media_type=NDJSON)

@@ -159,16 +159,3 @@ async def test_an_import_survives_a_restart_of_the_service(
         api.service = service
         assert (await api.ended(import_id))["accepted"] == 25
     assert len(log.ids) == 25
-
-
-async def test_only_so_many_errors_are_kept_but_all_are_counted(
-    api: Api, database_url: str, tmp_path: Path
-) -> None:
-    import_id = await start(api, ndjson(*(stage_event(str(n), 7) for n in range(30))))
-    settings = replace(SETTINGS, import_chunk_rows=10, max_import_errors=15)
-    built = resources(database_url, tmp_path, ScriptedLog(), "p3")
-    async with running(built, settings) as (service, _):
-        api.service = service
-        assert (await api.ended(import_id))["rejected"] == 30
-    answer = await api.client.get(f"/v1/imports/{import_id}/errors")
-    assert len(answer.text.splitlines()) == 15
