@@ -20,7 +20,7 @@ from services.ingest.adapters.connections_now import translating
 from services.ingest.app.ports import Appended
 from services.ingest.app.redriving import CHUNK, Redriven, chunks
 from services.ingest.domain.connections import Live
-from services.ingest.domain.model import EventKey
+from services.ingest.domain.model import Candidate, EventKey
 from services.ingest.domain.redriving import StoredLetter
 
 _SHOWN = """dead_letter_id AS id, state, code, detail, source, event_id, deal_id, topic, partition,
@@ -176,6 +176,10 @@ class SqlLetters:
         first = {one.letter_id: one.entry for one in reversed(redriven)}
         for id_, entry in reversed(first.items()):
             await self._settle(id_, "redriven", at, None, entry.partition, entry.offset)
+
+    async def keep_conflicts(self, conflicts: Sequence[Candidate], at: datetime) -> None:
+        for some in chunks(conflicts, CHUNK):
+            await acceptance.keep_conflicts(self._tx, some, at)
 
     async def dismiss(self, ids: Sequence[UUID], reason: str, at: datetime) -> set[UUID]:
         """Those that were open."""

@@ -4,7 +4,7 @@ The events are durable in the log before a letter counts as redriven. Killed in 
 stays open and may enter twice: the funnel's unique key makes the effect exact.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, Protocol, TypeVar
@@ -86,6 +86,10 @@ class Letters(Protocol):
         """Mark these letters, with the places of their events."""
         ...
 
+    async def keep_conflicts(self, conflicts: Sequence[Candidate], at: datetime) -> None:
+        """Each as a letter of its own, once."""
+        ...
+
 
 class Redriver:
     def __init__(
@@ -119,12 +123,13 @@ class Redriver:
     async def _run(
         self, letters: Letters, loaded: Sequence[StoredLetter], now: datetime, dry_run: bool
     ) -> list[Outcome]:
-        judged = await self._judged(letters, loaded, now)
+        judged, conflicts = await self._judged(letters, loaded, now)
         pairs = list(zip(loaded, judged, strict=True))
         if dry_run:
             return [_outcome(letter, verdict, "would_redrive") for letter, verdict in pairs]
         entered, refused = await self._enter(_flat(pairs))
         await letters.entered([one for one in entered if one.letter_id not in refused], now)
+        await letters.keep_conflicts([e for i, e in conflicts if i not in refused], now)
         return [
             _outcome(letter, refused.get(letter.letter_id, verdict), "redriven")
             for letter, verdict in pairs
@@ -132,14 +137,17 @@ class Redriver:
 
     async def _judged(
         self, letters: Letters, loaded: Sequence[StoredLetter], now: datetime
-    ) -> list[Verdict]:
+    ) -> tuple[list[Verdict], list[tuple[UUID, Candidate]]]:
+        """What enters of each letter, and what collides of those of which some enters."""
         judged = [await self._verdict(letters, letter, now) for letter in loaded]
         fit = [c for verdict in judged if not isinstance(verdict, Refusal) for c in verdict]
         there = await letters.tenants({candidate.key.tenant_id for candidate in fit})
         hashes = dict[EventKey, bytes]()
         for some in chunks([c.key for c in fit if c.key.tenant_id in there], CHUNK):
             hashes |= await letters.known(some)
-        return [_allowed(verdict, there, hashes) for verdict in judged]
+        allowed = [_allowed(verdict, there, hashes) for verdict in judged]
+        told = zip(loaded, judged, allowed, strict=True)
+        return allowed, _colliding(told, hashes)
 
     async def _verdict(self, letters: Letters, letter: StoredLetter, now: datetime) -> Verdict:
         told = again(letter, letters.tenant_id, now)
@@ -201,10 +209,22 @@ def _allowed(verdict: Verdict, tenants: Collection[str], hashes: dict[EventKey, 
         return verdict
     if any(event.key.tenant_id not in tenants for event in verdict):
         return Refusal("unknown_tenant", "no such tenant", "redrive")
-    new = [event for event in verdict if event.key not in hashes]
-    known = [event for event in verdict if hashes.get(event.key) == event.body_hash]
-    hashes.update((event.key, event.body_hash) for event in new)
+    new = list[Candidate]()
+    for event in verdict:
+        if event.key not in hashes:
+            hashes[event.key] = event.body_hash
+            new.append(event)
+    known = [event for event in verdict if hashes[event.key] == event.body_hash]
     return new or known or collision()
+
+
+def _colliding(
+    told: Iterable[tuple[StoredLetter, Verdict, Verdict]], hashes: Mapping[EventKey, bytes]
+) -> list[tuple[UUID, Candidate]]:
+    """Of letters with their events and those of them that may enter, the others under whose id
+    another body came first. A letter of which nothing enters stays open and holds its own."""
+    pairs = [(letter, all_) for letter, all_, may in told if not isinstance(may, Refusal)]
+    return [(i, event) for i, event in _flat(pairs) if hashes[event.key] != event.body_hash]
 
 
 def _outcome(letter: StoredLetter, verdict: Verdict, status: Status) -> Outcome:

@@ -125,6 +125,31 @@ async def test_delivered_again_it_is_a_duplicate(dead: Graveyard) -> None:
     assert again == []
 
 
+async def test_an_event_that_collides_has_a_letter_of_its_own(dead: Graveyard) -> None:
+    """HubSpot tells who did it beside what names the event; the other part of the body enters."""
+    own = await hubspot(dead)
+    told = [
+        {"subscriptionType": "deal.deletion", "objectId": n, "occurredAt": 1772355600000}
+        for n in range(1_001)
+    ]
+    first, rest = told[0] | {"sourceId": "userId:7"}, told[1:]
+    for parts in ([told[0]], [first, *rest]):
+        body = json.dumps(parts).encode()
+        assert (await deliver(api_of(dead), own, body, hubspot_v3(body, SECRET))).is_success
+    (done,) = (await dead.redrive(code="too_many_parts"))["results"]
+    assert done["status"] == "redriven"
+    assert len(entered(dead)) == 1_001
+    (letter,) = await dead.listed(code="conflict")
+    event = entered(dead)[0]
+    assert (letter["event_id"], letter["source"], letter["deal_id"]) == (
+        event.id,
+        event.source,
+        "0",
+    )
+    assert json.loads((await dead.whole(letter["id"]))["body"])["actor_id"] == "userId:7"
+    assert (await dead.client.get(f"/v1/events/{event.id}")).json()["state"] == "conflict"
+
+
 async def test_of_a_connection_that_is_gone_it_stays(dead: Graveyard) -> None:
     own = await hubspot(dead)
     await amounts(dead, own, "-50")

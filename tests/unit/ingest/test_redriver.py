@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from libs.common.clock import FakeClock
-from libs.common.eventlog.port import EventLog, NewRecord
+from libs.common.eventlog.port import EventLog, NewRecord, RecordTooLarge
 from services.ingest.app.redriving import CHUNK, Outcome, Redriven, Redriver
 from services.ingest.app.unappended import Unappended
 from services.ingest.domain.connections import Live
@@ -18,7 +18,7 @@ from services.ingest.domain.crm.bounds import MOST_PARTS, REDRIVEN, Bounds
 from services.ingest.domain.crm.model import Connection, Delivery, Kind
 from services.ingest.domain.crm.registry import CONNECTORS, connectors
 from services.ingest.domain.letters import Letter, of_puzzles
-from services.ingest.domain.model import EventKey
+from services.ingest.domain.model import Candidate, EventKey
 from services.ingest.domain.redriving import StoredLetter
 from tests.unit.ingest.crm import test_salesforce_outbound
 
@@ -38,6 +38,10 @@ class World:
         self.appended: list[int] = []
         self.asked: list[int] = []
         self.done: list[Redriven] = []
+        self.hashes: dict[str, bytes] = {}
+        """Of ids that came before."""
+        self.collided: list[str] = []
+        self.too_large = False
 
     async def redrive(self, bounds: Bounds = REDRIVEN, *, dry_run: bool = False) -> list[Outcome]:
         own = cast(Any, self)
@@ -47,6 +51,8 @@ class World:
         return await driver.redrive(own, list(self.stored), dry_run=dry_run)
 
     async def append(self, _: str, records: Sequence[NewRecord]) -> Sequence[tuple[int, int]]:
+        if self.too_large:
+            raise RecordTooLarge("scripted")
         self.appended.append(len(records))
         return [(0, n) for n, _ in enumerate(records)]
 
@@ -58,7 +64,7 @@ class World:
 
     async def known(self, keys: Sequence[EventKey]) -> Mapping[EventKey, bytes]:
         self.asked.append(len(keys))
-        return {}
+        return {key: self.hashes[key.event_id] for key in keys if key.event_id in self.hashes}
 
     async def connection(self, _: str) -> Live:
         return self.live
@@ -66,6 +72,10 @@ class World:
     async def entered(self, redriven: Sequence[Redriven], at: datetime) -> None:
         assert at == NOW
         self.done += redriven
+
+    async def keep_conflicts(self, conflicts: Sequence[Candidate], at: datetime) -> None:
+        assert at == NOW
+        self.collided += [event.key.event_id for event in conflicts]
 
     @property
     def ids(self) -> list[str]:
@@ -112,6 +122,45 @@ async def test_its_events_are_named_as_in_smaller_deliveries() -> None:
         for some in (parts[:500], parts[500:])
     ]
     assert world.ids == [event.id for events in smaller for event in events]
+
+
+def ids_of(*parts: Any) -> list[str]:
+    told = CONNECTORS["hubspot"].translate(Delivery(body_of(*parts), {}), HUB.connection)
+    return [str(event.id) for event in told.events]
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+async def test_what_another_body_came_first_of_is_kept_beside_what_enters(dry_run: bool) -> None:
+    first, second, third = ids_of(*creations(3))
+    world = World(HUB, replace(put_aside(HUB, body_of(1)), body=body_of(*creations(3))))
+    world.hashes[second] = b"another"
+    (told,) = await world.redrive(dry_run=dry_run)
+    assert told.status == ("would_redrive" if dry_run else "redriven")
+    assert (world.ids, world.collided) == (([], []) if dry_run else ([first, third], [second]))
+
+
+async def test_of_two_bodies_under_one_id_in_one_letter_the_first_wins() -> None:
+    """HubSpot tells who did it beside what names the event."""
+    gone = creations(1)[0] | {"subscriptionType": "deal.deletion"}
+    other = gone | {"sourceId": "userId:7"}
+    (own,) = set(ids_of(gone, other))
+    world = World(HUB, replace(put_aside(HUB, body_of(1)), body=body_of(gone, other, gone)))
+    (told,) = await world.redrive()
+    assert (told.status, world.ids, world.collided) == ("redriven", [own], [own])
+
+
+async def test_a_letter_that_does_not_enter_leaves_no_other_behind() -> None:
+    """It stays open itself, and tells all that it holds."""
+    first, second = ids_of(*creations(2))
+    letter = replace(put_aside(HUB, body_of(1)), body=body_of(*creations(2)))
+    world = World(HUB, letter)
+    world.hashes |= {first: b"another", second: b"another"}
+    (told,) = await world.redrive()
+    assert (told.code, world.ids, world.collided) == ("conflict", [], [])
+    del world.hashes[first]
+    world.too_large = True
+    (told,) = await world.redrive()
+    assert (told.code, world.ids, world.collided) == ("refused_by_log", [], [])
 
 
 async def test_bodies_of_too_many_parts_enter_one_at_a_time_in_their_order() -> None:
