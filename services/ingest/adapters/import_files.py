@@ -1,6 +1,7 @@
 """Bodies of imports as private files, durable before they are acknowledged."""
 
 import asyncio
+import fcntl
 import os
 from collections.abc import AsyncIterator, Collection
 from contextlib import suppress
@@ -33,12 +34,15 @@ class ImportFiles:
         """
         name = f"{import_id}.ndjson"
         part = self._folder / (name + _PART)
+        file = await asyncio.to_thread(self._create, part)
         try:
-            size = await self._write(part, stream, self._inflate(encoding))
+            size = await self._write(file, stream, self._inflate(encoding))
             await asyncio.to_thread(_publish, part, self._folder / name)
         except BaseException:
             part.unlink(missing_ok=True)
             raise
+        finally:
+            file.close()
         return name, size
 
     def open(self, path: str, encoding: Encoding) -> FileLines:
@@ -52,29 +56,35 @@ class ImportFiles:
         (self._folder / path).unlink(missing_ok=True)
 
     def sweep(self, keep: Collection[str], before: float) -> None:
-        """Remove what no running import refers to and nobody has written to since `before`."""
+        """Remove what a process that is gone was receiving, and whole bodies that no running
+        import refers to and nobody has written to since `before` (seconds since 1970)."""
         for file in self._files():
             with suppress(FileNotFoundError):
-                if file.name not in keep and file.stat().st_mtime < before:
+                if file.suffix == _PART:
+                    _remove_left(file)
+                elif file.name not in keep and file.stat().st_mtime < before:
                     file.unlink()
 
     async def _write(
-        self, part: Path, stream: AsyncIterator[bytes], inflate: Inflate | None
+        self, file: BinaryIO, stream: AsyncIterator[bytes], inflate: Inflate | None
     ) -> int:
-        file = await asyncio.to_thread(self._create, part)
         writer = _Writer(file, inflate, self._settings.max_import_bytes, self._room())
-        try:
-            async for block in _blocks(stream):
-                await asyncio.to_thread(writer.write, block)
-            await asyncio.to_thread(writer.finish)
-        finally:
-            file.close()
+        async for block in _blocks(stream):
+            await asyncio.to_thread(writer.write, block)
+        await asyncio.to_thread(writer.finish)
         return writer.size
 
     def _create(self, part: Path) -> BinaryIO:
+        """A new file, locked until it is closed or its process is gone: so a sweep tells them
+        apart. A sweep that comes between its making and the lock takes it, hence again."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        return os.fdopen(handle, "wb", buffering=0)
+        while True:
+            handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            file = os.fdopen(handle, "wb", buffering=0)
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if os.fstat(handle).st_nlink:
+                return file
+            file.close()
 
     def _room(self) -> int:
         used = sum(file.stat().st_size for file in self._files())
@@ -131,6 +141,13 @@ async def _blocks(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
             held.clear()
     if held:
         yield bytes(held)
+
+
+def _remove_left(part: Path) -> None:
+    """Unless a process holds it: one that lives, and still receives it."""
+    with part.open("rb") as file, suppress(BlockingIOError):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        part.unlink()
 
 
 def _publish(part: Path, target: Path) -> None:

@@ -1,6 +1,7 @@
 """One victim for all attacks: what one leaves behind, the next one meets."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,16 @@ def victim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Victim]:
         opened.start()
         _warm(opened)
         yield opened
+    finally:
+        opened.close()
+
+
+@pytest.fixture
+def importing(tmp_path: Path) -> Iterator[Victim]:
+    """One of its own, for tests that kill it or fill it."""
+    opened = Victim(tmp_path)
+    try:
+        yield opened.start()
     finally:
         opened.close()
 

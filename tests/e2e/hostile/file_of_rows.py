@@ -1,13 +1,13 @@
-"""A file of any size, made row by row: large sound rows, and some that cannot be used."""
+"""A file of any size, made row by row: sound rows, large or small, and some that cannot be used."""
 
 import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import count
 
 _NOTES, _NOTE = 12, 4_000
 _TEXT = "".join(random.Random(5).choices("abcdefghijklmnopqrstuvwxyz0123456789", k=300_000))
-_EVERY = 97
 
 
 def _event(number: int, data: str, event_id: str | None = None) -> bytes:
@@ -18,7 +18,7 @@ def _event(number: int, data: str, event_id: str | None = None) -> bytes:
     ).encode()
 
 
-def _sound(number: int) -> bytes:
+def large(number: int) -> bytes:
     """About 48 KB that do not compress."""
     start = number * 7_919
     notes = (
@@ -29,6 +29,13 @@ def _sound(number: int) -> bytes:
     return _event(
         number, f'"pipeline_id":"b2b","stage_id":"lead","attributes":{{{",".join(notes)}}}'
     )
+
+
+def small(number: int) -> bytes:
+    """About half a KB."""
+    start = number * 7_919 % (len(_TEXT) - 340)
+    name = _TEXT[start : start + 340]
+    return _event(number, f'"pipeline_id":"b2b","stage_id":"lead","name":"{name}"')
 
 
 BAD: Mapping[str, tuple[str, Callable[[int], bytes]]] = {
@@ -44,18 +51,24 @@ BAD: Mapping[str, tuple[str, Callable[[int], bytes]]] = {
     "long line": ("too_large", lambda n: _event(n, f'"name":"{"x" * 2_000_000}"')),
 }
 """By kind: the code that its row is rejected with, and the row."""
-_KINDS = list(BAD)
+SHORT = tuple(kind for kind in BAD if kind not in ("depth", "large event", "long line"))
+"""Kinds whose rows are no longer than a sound small one."""
 
 
 @dataclass(frozen=True)
 class FileOfRows:
-    """At most `size` bytes; the same ones every time."""
+    """At most `size` bytes; the same ones every time. One in `every` rows is bad, of `kinds` in
+    turn."""
 
     size: int
+    sound: Callable[[int], bytes] = large
+    every: int = 97
+    kinds: tuple[str, ...] = tuple(BAD)
 
     def __iter__(self) -> Iterator[bytes]:
         left = self.size
-        for _, _, content in self._rows():
+        for number in count(1):
+            content = self._row(number)
             left -= len(content) + 1
             if left < 0:
                 return
@@ -68,17 +81,13 @@ class FileOfRows:
     @property
     def wrong(self) -> dict[int, str]:
         """The code of each bad row, by its number."""
-        told = ((number, kind) for number, kind, _ in self._kinds(self.rows))
-        return {number: BAD[kind][0] for number, kind in told if kind}
+        bad = range(self.every, self.rows + 1, self.every)
+        return {number: BAD[self._kind(number)][0] for number in bad}
 
-    def _rows(self) -> Iterator[tuple[int, str, bytes]]:
-        for number, kind, make in self._kinds(None):
-            yield number, kind, make(number)
+    def _row(self, number: int) -> bytes:
+        bad = number % self.every == 0
+        return BAD[self._kind(number)][1](number) if bad else self.sound(number)
 
-    def _kinds(self, most: int | None) -> Iterator[tuple[int, str, Callable[[int], bytes]]]:
-        number = 0
-        while most is None or number < most:
-            number += 1
-            turn, rest = divmod(number, _EVERY)
-            kind = _KINDS[turn % len(_KINDS)] if not rest else ""
-            yield number, kind, BAD[kind][1] if kind else _sound
+    def _kind(self, number: int) -> str:
+        """Of a bad row."""
+        return self.kinds[number // self.every % len(self.kinds)]

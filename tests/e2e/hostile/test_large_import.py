@@ -1,14 +1,12 @@
 """A file of 2 GiB: in constant memory, over a SIGKILL, and a second time without an effect."""
 
-import json
 import os
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 
 from tests.e2e.hostile.file_of_rows import FileOfRows
+from tests.e2e.hostile.importing import PATIENCE, begun, ended, faults, shown
 from tests.e2e.hostile.victim import Victim
 from tests.e2e.processes.stack import until
 
@@ -20,41 +18,6 @@ SIZE = int(os.environ.get("HEADWAY_TEST_IMPORT_MIB", "2048")) * MIB
 CAP = 192.0
 """MiB above what the process held before: chunks of 2 MiB and what they are decoded to, and the
 batches of 4 MiB of the funnel, its relay and the alerts, since all of it runs in one process."""
-PATIENCE = 1_500
-
-
-@pytest.fixture
-def importing(tmp_path: Path) -> Iterator[Victim]:
-    opened = Victim(tmp_path)
-    try:
-        yield opened.start()
-    finally:
-        opened.close()
-
-
-def begun(victim: Victim, file: FileOfRows) -> str:
-    headers = {"Content-Type": "application/x-ndjson"}
-    answer = victim.http.post("/v1/imports", content=iter(file), headers=headers, timeout=PATIENCE)
-    assert answer.status_code == 202, answer.text
-    return f"/v1/imports/{answer.json()['import_id']}"
-
-
-def shown(victim: Victim, path: str) -> dict[str, Any]:
-    found: dict[str, Any] = victim.http.get(path).json()
-    return found
-
-
-def ended(victim: Victim, path: str) -> tuple[Any, ...]:
-    until("it is done", lambda: shown(victim, path)["state"] != "running", PATIENCE, 0.5)
-    names = ("state", "rows", "accepted", "duplicates", "rejected", "skipped")
-    return tuple(shown(victim, path)[name] for name in names)
-
-
-def faults(victim: Victim, path: str) -> dict[int, str]:
-    """The code of each rejected row; all have their reason and their beginning."""
-    lines = [json.loads(line) for line in victim.http.get(f"{path}/errors").text.splitlines()]
-    assert all(line["detail"] and line["raw"] and len(line["raw"]) < 10_000 for line in lines)
-    return {line["row"]: line["code"] for line in lines}
 
 
 def test_it_runs_in_constant_memory_and_counts_each_row_once(
