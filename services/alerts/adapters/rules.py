@@ -10,7 +10,7 @@ from services.alerts.app.compiling import StoredRule
 
 KNOWN_WITHDRAWALS = 100
 """How many of a rule are read: those of long ago have been looked at."""
-_COLUMNS = f"""tenant_id, rule_id, version, definition, mode, effective_from, changed_at,
+_COLUMNS = f"""r.tenant_id, r.rule_id, version, definition, mode, effective_from, changed_at,
     published_at, published_by, COALESCE(judges_since, version) AS judges_since,
     (SELECT e.changed_at FROM alerts.rules e WHERE e.tenant_id = r.tenant_id
         AND e.rule_id = r.rule_id
@@ -19,20 +19,24 @@ _COLUMNS = f"""tenant_id, rule_id, version, definition, mode, effective_from, ch
         WHERE w.tenant_id = r.tenant_id AND w.rule_id = r.rule_id AND w.version < r.version
             AND w.mode <> 'live'
         ORDER BY w.version DESC LIMIT {KNOWN_WITHDRAWALS}) AS withdrawals"""  # noqa: S608
-_LATEST = """SELECT DISTINCT ON (rule_id) * FROM alerts.rules
-    WHERE tenant_id = $1 ORDER BY rule_id, version DESC"""
-_JUDGING = f"""SELECT {_COLUMNS} FROM ({_LATEST}) r WHERE mode = 'live' OR rule_id IN (
-        SELECT a.rule_id FROM alerts.alerts a WHERE a.tenant_id = $1 AND a.subject_kind = 'deal'
-            AND a.subject_id = ANY($2) AND a.state <> 'resolved')
+JUDGING = f"""SELECT {_COLUMNS} FROM alerts.rules r
+        WHERE tenant_id = $1 AND latest AND mode = 'live'
+    UNION ALL SELECT {_COLUMNS} FROM (SELECT DISTINCT a.rule_id FROM alerts.alerts a
+            WHERE a.tenant_id = $1 AND a.subject_kind = 'deal' AND a.subject_id = ANY($2)
+                AND a.state <> 'resolved') raised
+        CROSS JOIN LATERAL (SELECT * FROM alerts.rules l WHERE l.tenant_id = $1
+            AND l.rule_id = raised.rule_id AND l.latest AND l.mode <> 'live') r
     ORDER BY rule_id"""  # noqa: S608
 """Rules that are off or deleted are many, in time, and only their open alerts need them."""
 _ONE = f"""SELECT {_COLUMNS} FROM alerts.rules r WHERE tenant_id = $1 AND rule_id = $2
     ORDER BY version DESC LIMIT 1"""  # noqa: S608
 _VERSIONS = f"""SELECT {_COLUMNS} FROM alerts.rules r WHERE tenant_id = $1 AND rule_id = $2
     AND version < $3 ORDER BY version DESC LIMIT $4"""  # noqa: S608
-_PAGE = f"""SELECT {_COLUMNS} FROM (SELECT DISTINCT ON (rule_id) * FROM alerts.rules
-        WHERE tenant_id = $1 AND rule_id > $2 ORDER BY rule_id, version DESC) r
-    WHERE mode <> 'deleted' ORDER BY rule_id LIMIT $3"""  # noqa: S608
+_PAGE = f"""SELECT {_COLUMNS} FROM alerts.rules r
+    WHERE tenant_id = $1 AND rule_id > $2 AND latest AND mode <> 'deleted'
+    ORDER BY rule_id LIMIT $3"""  # noqa: S608
+_SUPERSEDE = """UPDATE alerts.rules SET latest = false
+    WHERE tenant_id = $1 AND rule_id = $2 AND latest"""
 _INSERT = """INSERT INTO alerts.rules (tenant_id, rule_id, version, definition, mode,
         effective_from, changed_at, published_at, published_by, judges_since)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"""
@@ -63,7 +67,7 @@ async def hold(conn: Any, tenant_id: str) -> None:
 
 async def judging(conn: Any, tenant_id: str, subjects: Collection[str]) -> Sequence[StoredRule]:
     """The latest version of each rule that is live or has an open alert of these subjects."""
-    rows = await conn.fetch(_JUDGING, tenant_id, list(subjects))
+    rows = await conn.fetch(JUDGING, tenant_id, list(subjects))
     return [_stored(row) for row in rows]
 
 
@@ -87,8 +91,9 @@ async def versions(
 
 
 async def insert(conn: Any, rule: StoredRule) -> None:
-    """Write a new version, and have every deal judged by it."""
+    """Write a new version; the caller holds the tenant's rules."""
     definition = orjson.dumps(rule.definition).decode()
+    await conn.execute(_SUPERSEDE, rule.tenant_id, rule.rule_id)
     await conn.execute(
         _INSERT, rule.tenant_id, rule.rule_id, rule.version, definition, rule.mode,
         rule.effective_from, rule.changed_at, rule.published_at, rule.published_by,

@@ -30,9 +30,15 @@ _MARK = f"""INSERT INTO alerts.subjects AS s
     SET pending_at = COALESCE(s.pending_at, EXCLUDED.pending_at),
         brought = s.brought OR EXCLUDED.brought,
         import_id = COALESCE(EXCLUDED.import_id, s.import_id)"""  # noqa: S608
-PENDING = """SELECT s.tenant_id, s.subject_id FROM (
+_TENANTS = """WITH RECURSIVE found AS (
+        SELECT min(tenant_id) AS tenant_id FROM alerts.rules
+        UNION ALL SELECT (SELECT min(n.tenant_id) FROM alerts.rules n
+            WHERE n.tenant_id > found.tenant_id) FROM found WHERE found.tenant_id IS NOT NULL)
+    SELECT tenant_id FROM found WHERE tenant_id <> ALL($1)"""
+"""Those with rules: one look for each, however many rules they have and had."""
+PENDING = f"""SELECT s.tenant_id, s.subject_id FROM (
         SELECT p.*, row_number() OVER (PARTITION BY p.tenant_id ORDER BY p.pending_at) AS turn
-        FROM (SELECT DISTINCT tenant_id FROM alerts.rules WHERE tenant_id <> ALL($1)) r
+        FROM ({_TENANTS}) r
         CROSS JOIN LATERAL (SELECT p.tenant_id, p.kind, p.subject_id, p.pending_at
             FROM alerts.subjects p
             WHERE p.tenant_id = r.tenant_id AND p.pending_at IS NOT NULL AND NOT p.brought
@@ -41,14 +47,14 @@ PENDING = """SELECT s.tenant_id, s.subject_id FROM (
     CROSS JOIN LATERAL (SELECT * FROM alerts.subjects s
         WHERE s.tenant_id = d.tenant_id AND s.kind = d.kind AND s.subject_id = d.subject_id
             AND s.pending_at IS NOT NULL AND NOT s.brought FOR UPDATE SKIP LOCKED) s
-    LIMIT $2::bigint"""
+    LIMIT $2::bigint"""  # noqa: S608  # constants of this module
 """Tenants take turns. Twice as many are looked at as are taken: others may hold the first ones."""
 NOT_HELD = """NOT EXISTS (SELECT FROM alerts.subjects h WHERE h.tenant_id = t.tenant_id
         AND h.kind = t.kind AND h.subject_id = t.subject_id AND h.brought)"""
 DUE = f"""SELECT s.tenant_id, s.subject_id FROM alerts.subjects s
     JOIN (SELECT tenant_id, kind, subject_id, min(turn) AS turn, min(due_at) AS due_at FROM (
             SELECT t.*, row_number() OVER (PARTITION BY t.tenant_id ORDER BY t.due_at) AS turn
-            FROM (SELECT DISTINCT tenant_id FROM alerts.rules WHERE tenant_id <> ALL($1)) r
+            FROM ({_TENANTS}) r
             CROSS JOIN LATERAL (SELECT t.tenant_id, t.kind, t.subject_id, t.due_at
                 FROM alerts.timers t
                 WHERE t.tenant_id = r.tenant_id AND t.due_at <= $3 AND {NOT_HELD}
