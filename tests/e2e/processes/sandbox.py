@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import httpx
 
@@ -88,13 +88,24 @@ class Crew:
             process.stop()
 
 
+class Served(Protocol):
+    """The processes of a sandbox: where each service answers, and that they are up."""
+
+    def url(self, service: str) -> str: ...
+
+    def revive(self) -> None: ...
+
+
+C = TypeVar("C", bound=Served)
+
+
 @dataclass
-class Sandbox:
+class Sandbox(Generic[C]):
     """One tenant; `since` is where the topics ended before it."""
 
     tenant: str
     key: str
-    crew: Crew
+    crew: C
     server: str
     since: Ends
     sender: Sender = field(default_factory=Sender)
@@ -245,7 +256,7 @@ class Sandboxes:
     @contextmanager
     def open(
         self, tenant: str, armed: Mapping[Part, Sequence[str]] | None = None
-    ) -> Iterator[Sandbox]:
+    ) -> Iterator[Sandbox[Crew]]:
         """A new sandbox with the pipeline and the rules; its processes are stopped at the end."""
         ingest, funnel = (self.stack.start(name, "api") for name in ("ingest", "funnel"))
         key = self._tenant(ingest.ready().url, tenant)
