@@ -99,6 +99,8 @@ def is_lost(error: BaseException) -> bool:
 def _is_broken_connection(error: BaseException) -> bool:
     if isinstance(error, DBAPIError):
         return error.connection_invalidated
+    if isinstance(error, asyncpg.InternalClientError):  # the server said goodbye out of turn
+        return True
     if isinstance(error, asyncpg.InterfaceError):  # a closed connection carries no SQLSTATE
         return not isinstance(error, asyncpg.DataError) and "closed" in str(error)
     return isinstance(error, OSError) and not isinstance(error, TimeoutError)
