@@ -28,8 +28,9 @@ async def log(database_url: str) -> AsyncIterator[PostgresLog]:
 
 async def hears_goodbye(log: PostgresLog) -> None:
     """The driver has read a dying server's last word, and not yet that the socket is closed."""
-    async with log.pool.acquire() as next_one:
-        protocol = next_one._con._protocol
+    async with log.pool.acquire() as connection:
+        held: Any = connection
+        protocol = held._con._protocol
     protocol.data_received(b"E" + (len(_GOODBYE) + 4).to_bytes(4) + _GOODBYE)
 
 
