@@ -37,20 +37,23 @@ def settle(tenant: Tenant, seconds: float = 300) -> None:
     until("settled", lambda: tenant.get("/v1/sandbox/clock")["settled"], seconds)
 
 
-def move(tenant: Tenant, to: datetime, seconds: float = 300) -> None:
-    moved = tenant.http.post("/v1/sandbox/clock", json={"now": to.isoformat()})
-    assert moved.status_code == 202, moved.text
+def moved(tenant: Tenant, to: datetime, seconds: float = 300) -> list[Answer]:
+    """Every alert, once the clock stands there and all has settled."""
+    answer = tenant.http.post("/v1/sandbox/clock", json={"now": to.isoformat()})
+    assert answer.status_code == 202, answer.text
     settle(tenant, seconds)
+    return every_alert(tenant)
 
 
 def every_alert(tenant: Tenant) -> list[Answer]:
     return tenant.items("/v1/alerts")
 
 
-def said(alert: Answer) -> Answer:
-    """What an alert says, whenever it was seen: nothing that depends on the clock's steps."""
+def told(alerts: Iterable[Answer]) -> list[Answer]:
+    """What alerts say, whenever they were seen: nothing that depends on the clock's steps."""
     seen = ("id", "detected_at", "version", "episode")
-    return {name: value for name, value in alert.items() if name not in seen}
+    said = [{name: of for name, of in alert.items() if name not in seen} for alert in alerts]
+    return sorted(said, key=repr)
 
 
 @dataclass

@@ -31,7 +31,7 @@ class Block:
     answer: Any = None
 
 
-def blocks(page: str) -> Sequence[Block]:
+def blocks(page: str) -> list[Block]:
     """Blocks without a language are commands, JSON is the answer to those before it."""
     found: list[Block] = []
     for language, text in BLOCK.findall(page):
@@ -43,7 +43,7 @@ def blocks(page: str) -> Sequence[Block]:
     return found
 
 
-def pasted(texts: Sequence[str], folder: Path, seconds: float) -> Sequence[str]:
+def pasted(texts: Sequence[str], folder: Path, seconds: float) -> list[str]:
     """What each text printed, pasted one after the other into one shell in that folder."""
     typed = f"printf '{MARK}'\n".join(texts)
     done = subprocess.run(
