@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from services.ingest.entrypoints.content import Mode, mode_of
 from services.ingest.settings import IngestSettings
 from services.standalone.openapi import Documents, documents, drift, write
 from tests.architecture.tree import ROOT
@@ -79,6 +80,34 @@ def test_an_import_tells_its_limits(wanted: Documents) -> None:
     settings = IngestSettings()
     assert f"{settings.max_import_bytes // 2**30} GiB" in told
     assert f"{settings.max_inflate_ratio}:1" in told
+
+
+def test_whatever_takes_a_body_tells_its_forms(wanted: Documents) -> None:
+    silent = [
+        f"{method} {path}"
+        for document in wanted.values()
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+        if method in ("post", "put", "patch") and not operation.get("requestBody")
+    ]
+    assert silent == []
+
+
+def test_events_and_files_are_documented_in_the_forms_that_are_taken(wanted: Documents) -> None:
+    events, files = (
+        wanted["ingest"]["paths"][path]["post"]["requestBody"]
+        for path in ("/v1/events", "/v1/imports")
+    )
+    modes = {media: mode_of({"content-type": media}) for media in events["content"]}
+    assert modes == {
+        "application/cloudevents+json": Mode.STRUCTURED,
+        "application/cloudevents-batch+json": Mode.BATCH,
+        "application/json": Mode.STRUCTURED,
+    }
+    assert set(files["content"]) == {"application/x-ndjson", "text/csv"}
+    settings, told = IngestSettings(), events["description"]
+    assert f"{settings.max_batch_events:,} events" in told
+    assert f"{settings.max_batch_bytes // 2**20} MiB" in told
 
 
 def test_building_opens_and_makes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,7 @@ from services.ingest.app.status import AmbiguousEvent
 from services.ingest.domain.examine import TIME_QUALITY
 from services.ingest.domain.model import Receipt
 from services.ingest.entrypoints.answers import accepted, unavailable
+from services.ingest.entrypoints.bodies_documented import EVENTS
 from services.ingest.entrypoints.content import Mode, mode_of, read_delivery
 from services.ingest.entrypoints.state import ingest_of
 
@@ -51,7 +52,7 @@ async def sender_or_reader(principal: Annotated[Principal, Depends(principal_of)
 Asker = Annotated[Principal, Depends(sender_or_reader)]
 
 
-@router.post("/v1/events", status_code=202)
+@router.post("/v1/events", status_code=202, openapi_extra=EVENTS)
 async def take_events(request: Request, principal: Writer) -> Response:
     """One event or a batch; a 202 says that each accepted event is durable."""
     ingest = ingest_of(request)

@@ -37,6 +37,7 @@ from services.ingest.app.imports import (
 )
 from services.ingest.domain.model import Recorded
 from services.ingest.domain.rows import RowError
+from services.ingest.entrypoints.bodies_documented import IMPORTS
 from services.ingest.entrypoints.events import NDJSON
 from services.ingest.entrypoints.import_quota import refuse_too_many
 from services.ingest.entrypoints.imports_mapped import mapping_for, refuse_misfit
@@ -51,7 +52,7 @@ _SENT_AGAIN = (
 )
 
 
-@router.post("/v1/imports", status_code=202)
+@router.post("/v1/imports", status_code=202, openapi_extra=IMPORTS)
 async def start_import(
     request: Request,
     principal: Writer,
