@@ -14,6 +14,7 @@ from typing import Any
 
 import asyncpg
 
+from libs.common import faults
 from libs.common.clock import Clock
 from libs.common.eventlog.placing import place
 from libs.common.eventlog.port import (
@@ -194,11 +195,13 @@ class PostgresLog:
         try:
             async with self.pool.acquire() as conn, conn.transaction():
                 offsets = await _write(conn, waiting)
+                faults.hit("log.before_commit")
         except Exception as error:  # noqa: BLE001  # each waiting append gets it
             for item in waiting:
                 if not item.done.done():
                     item.done.set_exception(unavailable(error))
             return
+        faults.hit("log.after_commit")
         for item, written in zip(waiting, offsets, strict=True):
             if not item.done.done():
                 item.done.set_result(written)

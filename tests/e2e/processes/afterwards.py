@@ -27,17 +27,18 @@ def faults(
             for tenant, events in traffic.acknowledged().items()}  # fmt: skip
     found = list(traffic.failures)
     for tenant, events in told.items():
-        found += _unfolded(tenant, events, asyncio.run(_folded(stack.database_url, tenant)))
+        found += unfolded(tenant, events, asyncio.run(folded_ids(stack.database_url, tenant)))
         with client(ingest.url, scene.keys[tenant]) as http:
-            found += _statuses(http, events[:: max(1, len(events) // 20)])
+            found += statuses(http, events[:: max(1, len(events) // 20)])
     records = asyncio.run(topics.read(scene.server, CRM_EVENTS, {}))
     funnel = stack.start("funnel", "api").ready()
-    found += (_disorder(records) if ordered else []) + _states(scene, funnel, told)
+    found += (disorder(records) if ordered else []) + states(scene.served(funnel), told)
     funnel.kill()
     return found
 
 
-async def _folded(url: str, tenant: str) -> Sequence[str]:
+async def folded_ids(url: str, tenant: str) -> Sequence[str]:
+    """The ids of a tenant's events, each as often as it is folded."""
     connection = await asyncpg.connect(url)
     try:
         query = "SELECT event_id FROM funnel.events WHERE tenant_id = $1"
@@ -46,7 +47,7 @@ async def _folded(url: str, tenant: str) -> Sequence[str]:
         await connection.close()
 
 
-def _unfolded(tenant: str, events: Sequence[Event], folded: Sequence[str]) -> list[str]:
+def unfolded(tenant: str, events: Sequence[Event], folded: Sequence[str]) -> list[str]:
     """Acknowledged events have to be there, and no event more than once."""
     lost = sorted({event["id"] for event in events} - set(folded))
     found = [f"{tenant}: {len(lost)} acknowledged events are lost: {lost[:5]}"] if lost else []
@@ -54,13 +55,13 @@ def _unfolded(tenant: str, events: Sequence[Event], folded: Sequence[str]) -> li
     return [*found, f"{tenant}: {twice} events are folded twice"] if twice else found
 
 
-def _statuses(http: httpx.Client, events: Sequence[Event]) -> list[str]:
+def statuses(http: httpx.Client, events: Sequence[Event]) -> list[str]:
     """What `GET /v1/events/{id}` says of some of them."""
-    states = {e["id"]: http.get(f"/v1/events/{e['id']}").json().get("state") for e in events}
-    return [f"{name} is {state}" for name, state in states.items() if state != "folded"]
+    found = {e["id"]: http.get(f"/v1/events/{e['id']}").json().get("state") for e in events}
+    return [f"{name} is {state}" for name, state in found.items() if state != "folded"]
 
 
-def _disorder(records: Sequence[topics.Kept]) -> list[str]:
+def disorder(records: Sequence[topics.Kept]) -> list[str]:
     """The first appearances of a deal's events have to be in the order in which they were sent."""
     steps: dict[tuple[str, str], list[int]] = defaultdict(list)
     for record in sorted(records, key=lambda r: (r.partition, r.offset)):
@@ -70,15 +71,14 @@ def _disorder(records: Sequence[topics.Kept]) -> list[str]:
     return [f"{deal}: {told}" for deal, told in steps.items() if told != sorted(told)]
 
 
-def _states(scene: Scene, funnel: Process, told: Told) -> list[str]:
-    """Each deal as the last event that was acknowledged leaves it."""
+def states(deals: Mapping[tuple[str, str], Any], told: Told) -> list[str]:
+    """Each deal, by (tenant, deal), as the last event that was acknowledged leaves it."""
     wanted: dict[tuple[str, str], Any] = {}
     for tenant, events in told.items():
         for event in events:
             step = event["data"].get("changes", {}).get("attributes.step")
             wanted[tenant, event["data"]["deal_id"]] = step
-    served = {deal: state["attributes"].get("step")
-              for deal, state in scene.served(funnel).items()}  # fmt: skip
+    served = {deal: state["attributes"].get("step") for deal, state in deals.items()}
     unlike = [deal for deal, step in wanted.items() if served.get(deal) != step]
     return [f"{deal}: {served.get(deal)} for {wanted[deal]}" for deal in unlike]
 

@@ -160,13 +160,7 @@ class Scene:
         return found
 
     def served(self, funnel: Process) -> Mapping[tuple[str, str], Any]:
-        """Every deal as REST shows it, by (tenant, deal)."""
-        found = {}
-        for tenant, key in self.keys.items():
-            with client(funnel.url, key) as http:
-                for deal in _pages(http, "/v1/deals", {"status": EVERY_STATUS, "limit": 200}):
-                    found[tenant, deal["deal_id"]] = deal
-        return found
+        return served(funnel.url, self.keys)
 
     def stays(self, funnel: Process, tenant: str = "umbra") -> Mapping[str, Any]:
         """`/v1/deals/{id}/stages` of a tenant's deals as of one instant."""
@@ -193,6 +187,16 @@ class Scene:
         found += [f"{deal} has records and is not served" for deal in records.keys() - served]
         letters = asyncio.run(outcome.dead_letters(self.server, since))
         return found + [f"a dead letter: {letter.headers}" for letter in letters]
+
+
+def served(url: str, keys: Mapping[str, str]) -> Mapping[tuple[str, str], Any]:
+    """Every deal as REST shows it to these tenants' keys, by (tenant, deal)."""
+    found = {}
+    for tenant, key in keys.items():
+        with client(url, key) as http:
+            for deal in _pages(http, "/v1/deals", {"status": EVERY_STATUS, "limit": 200}):
+                found[tenant, deal["deal_id"]] = deal
+    return found
 
 
 def _pages(http: httpx.Client, path: str, params: Mapping[str, Any]) -> Iterator[Any]:

@@ -48,6 +48,16 @@ class Headway:
     """Seconds that a stop takes at most."""
 
     def start(self) -> dict[str, Any]:
+        self.launch()
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, (self.data_dir.parent / "headway.log").read_text()
+        summary: dict[str, Any] = json.loads(line)
+        self.summary = summary
+        return summary
+
+    def launch(self) -> None:
+        """Start without waiting for the summary, as for one that may die before it."""
         command = (
             *COMMAND,
             self.command,
@@ -62,12 +72,6 @@ class Headway:
                 (*command, *self.arguments), cwd=ROOT, env=environment(self.changes),
                 stdout=subprocess.PIPE, stderr=log, text=True,
             )  # fmt: skip
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        assert line, (self.data_dir.parent / "headway.log").read_text()
-        summary: dict[str, Any] = json.loads(line)
-        self.summary = summary
-        return summary
 
     def kill(self) -> None:
         self._end(signal.SIGKILL)
