@@ -13,11 +13,10 @@ from typing import Self
 import httpx
 import orjson
 
-from tests.e2e.processes.sender import BATCH, client
+from tests.e2e.processes.sender import BATCH, client, misbehaved
+from tests.e2e.processes.sender import PROMISED as PROMISED
 from tests.e2e.processes.stream import START, Event
 
-PROMISED = 4.0
-"""Seconds in which every request is answered, whatever is away."""
 _DEALS, _BATCH, _PAUSE = 40, 5, 0.1
 
 
@@ -30,7 +29,9 @@ class Answers:
     """Code and `Retry-After` of each 503."""
     repeats: int = 0
     unreached: int = 0
+    """Requests to which no answer came."""
     slowest: float = 0.0
+    """Seconds that a request took at most, also one to which no answer came."""
     failure: str | None = None
 
 
@@ -61,20 +62,14 @@ class Sender(threading.Thread):
 
     def _deliver(self, http: httpx.Client, events: Sequence[Event]) -> None:
         deadline = time.monotonic() + 180
-        while not self._taken(http, events):
+        while not self.taken(http, events):
             assert time.monotonic() < deadline, "nobody takes the batch"
             time.sleep(0.2)
 
-    def _taken(self, http: httpx.Client, events: Sequence[Event]) -> bool:
-        answers, started = self.answers, time.monotonic()
-        try:
-            answer = http.post(f"{self._traffic.url(self._number)}/v1/events",
-                               content=orjson.dumps(list(events)),
-                               headers={"Content-Type": BATCH})  # fmt: skip
-        except httpx.TransportError:
-            answers.unreached += 1
+    def taken(self, http: httpx.Client, events: Sequence[Event]) -> bool:
+        answers, answer = self.answers, self._answered(http, events)
+        if answer is None:
             return False
-        answers.slowest = max(answers.slowest, time.monotonic() - started)
         if answer.status_code == 503:
             answers.refused.append((answer.json()["code"], answer.headers.get("Retry-After")))
             return False
@@ -83,6 +78,19 @@ class Sender(threading.Thread):
         answers.repeats += answer.json()["duplicates"]
         answers.acknowledged += events
         return True
+
+    def _answered(self, http: httpx.Client, events: Sequence[Event]) -> httpx.Response | None:
+        """Nothing where no answer came; the time counts however it ended."""
+        started = time.monotonic()
+        try:
+            return http.post(f"{self._traffic.url(self._number)}/v1/events",
+                             content=orjson.dumps(list(events)),
+                             headers={"Content-Type": BATCH})  # fmt: skip
+        except httpx.TransportError:
+            self.answers.unreached += 1
+            return None
+        finally:
+            self.answers.slowest = max(self.answers.slowest, time.monotonic() - started)
 
 
 def _event(deal: str, step: int, padding: str) -> Event:
@@ -155,6 +163,10 @@ class Traffic:
     @property
     def failures(self) -> Sequence[str]:
         return [s.answers.failure for s in self.senders if s.answers.failure is not None]
+
+    def misbehaved(self, *, killed: bool) -> list[str]:
+        """What senders may not meet; only where ingest was `killed` may nobody answer them."""
+        return misbehaved(self.slowest, 0 if killed else self.unreached)
 
     def acknowledged(self) -> Mapping[str, Sequence[Event]]:
         """What was answered 202, by tenant, each deal's events in their order."""
