@@ -89,3 +89,30 @@ def test_one_big_step_after_an_edit_tells_what_many_small_ones_do(
     big.look(facts, h(END))
     assert instants(small.records) == instants(big.records)
     assert said(small.standing) == said(big.standing)
+
+
+@given(
+    st.tuples(worths, worthy, worthy, worthy) | st.tuples(facts, rules, rules, rules), hours, hours
+)
+def test_two_edits_that_nobody_looked_between_miss_nothing_that_stands(
+    story: tuple[Facts, Rule, Rule, Rule], one: int, other: int
+) -> None:
+    """They count as one (ADR 0050): ids and ends may differ, what stands by the latest does not."""
+    facts, *versions = story
+    often, late = Desk(versions[0]), Desk(versions[0])
+    at = sorted((one, other))
+    for desk in (often, late):
+        desk.look(facts, h(at[0] - 1))
+    for number, (hour, then) in enumerate(zip(at, versions[1:], strict=True), 2):
+        often.rule = late.rule = replace(
+            then, version=number, judges_since=number, changed_at=h(hour)
+        )
+        often.look(facts, h(hour))
+    for desk in (often, late):
+        desk.look(facts, h(END))
+    assert stands(often) == stands(late)
+
+
+def stands(desk: Desk) -> list[tuple[object, ...]]:
+    """What the open alerts say, but for their ids."""
+    return sorted((a.key[:2], a.started_at, a.rule_version) for a in desk.standing if a.is_open)
