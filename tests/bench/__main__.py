@@ -61,8 +61,8 @@ async def _measured(given: argparse.Namespace, console: Console) -> report.Figur
         for line in result.hot:
             console.print(line, markup=False, highlight=False)
     if given.only in (None, "latency"):
-        waits = await latency(given.rate, given.seconds, console.log)
-        found["latency"] = table.figures(waits, given.rate, given.seconds)
+        measured = await latency(given.rate, given.seconds, console.log)
+        found["latency"] = table.figures(measured, given.rate, given.seconds)
     return found
 
 

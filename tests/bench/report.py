@@ -137,7 +137,8 @@ def _parts(found: Figures) -> Iterator[tuple[str, Sequence[Titled]]]:
         yield _setting(found), [("Speed", HEAD, _rows(found)), steps]
     if "latency" in found:
         waits = table.rows(found["latency"]["shapes"])
-        yield table.setting(found["latency"]), [("Waiting", table.HEAD, waits)]
+        cpu = ("Who takes the processors", table.CPU_HEAD, table.cpu_rows(found["latency"]))
+        yield table.setting(found["latency"]), [("Waiting", table.HEAD, waits), cpu]
     if "ingest" in found:
         told = found["ingest"]
         yield ingest.setting(told), [("Ingest", ingest.HEAD, ingest.rows(told))]

@@ -2,13 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
 
 import httpx
 
+from tests.bench.latency.cpu import Spent, between
 from tests.bench.latency.traffic import BATCH, Event, Traffic
 
 WARM_SECONDS, SETTLE_SECONDS = 30.0, 60.0
@@ -18,11 +19,14 @@ EVERY = 3
 
 @dataclass
 class Waits:
-    """Seconds from a request's 202 on; `late` is how far behind its time a request was sent."""
+    """Seconds. `visible` and `alerted` begin with a request's 202, the others with its sending;
+    `late` is how far behind its time a request was sent."""
 
     accepted: list[float] = field(default_factory=list)
     visible: list[float] = field(default_factory=list)
     alerted: list[float] = field(default_factory=list)
+    visible_from_sending: list[float] = field(default_factory=list)
+    alerted_from_sending: list[float] = field(default_factory=list)
     late: list[float] = field(default_factory=list)
 
 
@@ -34,8 +38,11 @@ class Run:
     rate: float
     seconds: float
     waits: Waits = field(default_factory=Waits)
+    spent: Callable[[], Spent] = dict
     alerts: dict[str, "asyncio.Future[float]"] = field(default_factory=dict)
     refused: int = 0
+    cpu: Spent = field(default_factory=dict)
+    """Seconds of a processor by process, from the first request of the load to the last answer."""
 
     async def measure(self) -> Waits:
         traffic = Traffic()
@@ -44,7 +51,9 @@ class Run:
             last = batch[-1]
         await self._folded(last)
         async with self._listening():
+            before = self.spent()
             await self._load(traffic)
+            self.cpu = between(before, self.spent())
         return self.waits
 
     async def _load(self, traffic: Traffic) -> None:
@@ -69,10 +78,13 @@ class Run:
         told.accepted.append(accepted - sent)
         if number % EVERY == 0:
             await self._folded(batch[-1])
-            told.visible.append(perf_counter() - accepted)
+            seen = perf_counter()
+            told.visible.append(seen - accepted)
+            told.visible_from_sending.append(seen - sent)
         if number % EVERY == 1:
             seen = await asyncio.wait_for(self.alerts[subject], SETTLE_SECONDS)
             told.alerted.append(max(0.0, seen - accepted))
+            told.alerted_from_sending.append(seen - sent)
         if not warm:
             self._keep(told)
 

@@ -1,44 +1,72 @@
 """Both shapes, started as users start them, without anything in them."""
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
+from tests.bench.latency.cpu import Process, Spent, spent
 from tests.bench.latency.measuring import Run, Waits
 from tests.bench.latency.traffic import PIPELINE, RULE
 from tests.e2e.stack.launched import Launched
 from tests.e2e.standalone.headway import Headway
 
+CLIENT = "the client"
 SHAPES: Mapping[str, Callable[[Path], Headway]] = {
     "one process (make run)": lambda folder: Headway(folder, ("--no-demo",)),
     "separate processes (make stack)": Launched,
 }
 
 
-async def latency(rate: float, seconds: float, say: Callable[[str], None]) -> Mapping[str, Waits]:
+@dataclass(frozen=True)
+class Measured:
+    """One shape's waits, and seconds of a processor by process."""
+
+    waits: Waits
+    cpu: Spent
+
+
+async def latency(
+    rate: float, seconds: float, say: Callable[[str], None]
+) -> Mapping[str, Measured]:
     """Each shape by itself, one after the other."""
     found = {}
     for name, make in SHAPES.items():
         say(f"{name}: {rate:g} events/s for {seconds:g} s")
-        with tempfile.TemporaryDirectory(prefix="hwl") as folder, _started(make, folder) as url_key:
-            async with _client(*url_key) as http:
-                run = Run(http, rate, seconds)
-                found[name] = await run.measure()
+        with tempfile.TemporaryDirectory(prefix="hwl") as folder, _started(make, folder) as started:
+            async with _client(started.url, started.key) as http:
+                run = Run(http, rate, seconds, spent=started.spent)
+                found[name] = Measured(await run.measure(), run.cpu)
                 say(f"{run.refused} requests were asked to come again")
     return found
 
 
+@dataclass(frozen=True)
+class Started:
+    """A running shape: its first process, and the key of a new tenant."""
+
+    pid: int
+    url: str
+    key: str
+
+    def spent(self) -> Spent:
+        """Seconds of a processor so far; ours, who send and read, beside those of the shape."""
+        return {**spent(self.pid), CLIENT: Process.read(os.getpid()).seconds}
+
+
 @contextmanager
-def _started(make: Callable[[Path], Headway], folder: str) -> Iterator[tuple[str, str]]:
-    """A running shape; its URL, and the key of a new tenant with a pipeline and a rule."""
+def _started(make: Callable[[Path], Headway], folder: str) -> Iterator[Started]:
+    """A running shape; its new tenant has a pipeline and a rule."""
     headway = make(Path(folder) / "data")
     try:
         headway.start()
         url = headway.summary["url"]
-        yield url, _tenant(url, (headway.data_dir / "operator-key").read_text().strip())
+        key = _tenant(url, (headway.data_dir / "operator-key").read_text().strip())
+        yield Started(headway.process.pid, url, key)
         headway.terminate()
     finally:
         headway.clean_up()
