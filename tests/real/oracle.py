@@ -22,12 +22,16 @@ Numbers = dict[tuple[Any, ...], Any]
 
 @dataclass(frozen=True)
 class Past:
-    """`entries`: deal, n, t, stage; `changes[name]`: deal, n, t, value."""
+    """`entries`: deal, n, t, stage; `changes[name]`: deal, n, t, value.
+
+    `touched`: deal, t of whatever was said of a deal; idle deals need it.
+    """
 
     entries: Frame
     stages: Mapping[str, str]
     changes: Mapping[str, Frame]
     zone: str
+    touched: Frame = None
 
     def known(self, at: datetime | None) -> "Past":
         if at is None:

@@ -26,7 +26,10 @@ def log(path: Path, cases: Collection[str] | None = None) -> Any:
 
 
 def past(table: Any) -> Past:
-    """A deal is owned by who submitted it, then by who last took up one of its work items."""
+    """A deal is owned by who submitted it, then by who last took up one of its work items.
+
+    The log names neither regions nor products: nobody has one.
+    """
     entries = table[table.activity.str.startswith("A_")].assign(stage=lambda t: t.activity)
     submitted = table[table.activity == "A_SUBMITTED"]
     started = table.activity.str.startswith("W_") & (table.lifecycle == "START")
@@ -35,7 +38,9 @@ def past(table: Any) -> Past:
         "amount": submitted.assign(value=submitted.amount_req.astype(float)),
         "owner_id": owners.assign(value=owners.resource),
     }
-    return Past(entries[["deal", "n", "t", "stage"]], STAGES, changes, "Europe/Amsterdam")
+    changes |= dict.fromkeys(("region", "product_line"), changes["owner_id"].iloc[:0])
+    moves = entries[["deal", "n", "t", "stage"]]
+    return Past(moves, STAGES, changes, "Europe/Amsterdam", table[["deal", "t"]])
 
 
 def activities(table: Any) -> dict[str, int]:
@@ -45,7 +50,3 @@ def activities(table: Any) -> dict[str, int]:
     done = table.activity.str.startswith("O_") | work & ((table.lifecycle == "COMPLETE") | nobody)
     counts: dict[str, int] = done.groupby(table.deal).sum().astype(int).to_dict()
     return counts
-
-
-def last_events(table: Any) -> dict[str, Any]:
-    return {deal: at.to_pydatetime() for deal, at in table.groupby("deal").t.max().items()}

@@ -50,7 +50,7 @@ def past(table: Frame) -> Past:
     changes = {name: _since(table, table[column]) for name, column in columns.items()}
     changes["amount"] = pd.concat(amounts)
     moves = pd.concat(entries)[["deal", "n", "t", "stage"]]
-    return Past(moves, STAGES, changes, "UTC")
+    return Past(moves, STAGES, changes, "UTC", moves)
 
 
 def _since(table: Frame, values: Any) -> Frame:

@@ -15,8 +15,6 @@ EXITS = ("advance", "back", "won", "lost", "moved")
 
 @dataclass(frozen=True)
 class Asked:
-    """`last_events`, by deal as of `valid_at`, is needed by idle deals only."""
-
     metric: str
     valid_at: datetime
     known_at: datetime | None = None
@@ -30,25 +28,21 @@ class Asked:
     by: str = "in_stage"
 
 
-def metric(past: Past, asked: Asked, last_events: Any = None) -> Numbers:
+def metric(past: Past, asked: Asked) -> Numbers:
     """Every number under the key of its row; the total under the key `()`."""
     known = past.known(asked.known_at)
     seen = known.entries[known.entries.t <= asked.valid_at].sort_values(["deal", "n"])
-    rows = _ROWS[asked.metric](known, seen, asked, last_events)
-    rows = _keyed(known, rows, asked)
+    rows = _keyed(known, _ROWS[asked.metric](known, seen, asked), asked)
     places = ["place"] if asked.metric in ("dwell", "flow", "stalled", "loss_reasons") else []
-    keys = [*(["period"] if asked.monthly else []), *places, *asked.group_by]
+    rest = [*(["period"] if asked.monthly else []), *asked.group_by]
+    keys = [*rest[: asked.monthly], *places, *asked.group_by]
     figures = _FIGURES[asked.metric]
-    found: Numbers = {((), name): value for name, value in figures(rows, rows).items()}
-    parts = rows.groupby(keys, dropna=False) if keys else [((), rows)]
-    rest = [key for key in keys if key != "place"]
-    for key, part in parts:
+    found: Numbers = {((), name): value for name, value in figures(rows).items()}
+    if rest:
+        rows = rows.assign(beside=rows.groupby(rest, dropna=False).deal.transform("size"))
+    for key, part in rows.groupby(keys, dropna=False) if keys else [((), rows)]:
         place = tuple(None if pd.isna(value) else value for value in key)
-        whole = rows
-        for name, value in zip(keys, key, strict=True):
-            if name in rest:
-                whole = whole[whole[name].isna() if pd.isna(value) else whole[name] == value]
-        found |= {(place, name): value for name, value in figures(part, whole).items()}
+        found |= {(place, name): value for name, value in figures(part).items()}
     return found
 
 
@@ -64,7 +58,7 @@ def _keyed(past: Past, rows: Frame, asked: Asked) -> Frame:
         rows = rows.assign(**{name: value_at(past, name, rows.deal, at)})
     for name, value in asked.only.items():
         rows = rows[rows[name] == value]
-    return rows
+    return rows.assign(beside=len(rows))
 
 
 def value_at(past: Past, name: str, deals: Any, at: Any) -> Any:
@@ -77,7 +71,7 @@ def value_at(past: Past, name: str, deals: Any, at: Any) -> Any:
     return found.sort_values("row").value.to_numpy()
 
 
-def _closes(past: Past, seen: Frame, asked: Asked, _: Any) -> Frame:
+def _closes(past: Past, seen: Frame, asked: Asked) -> Frame:
     """Deals that are closed, with the instant at which they were in this life."""
     table = seen.assign(kind=seen.stage.map(past.stages))
     last = table.groupby("deal").kind.last().rename("what")
@@ -93,14 +87,14 @@ def _closes(past: Past, seen: Frame, asked: Asked, _: Any) -> Frame:
 
 
 def _closed(*kinds: str) -> Callable[..., Frame]:
-    def rows(past: Past, seen: Frame, asked: Asked, events: Any) -> Frame:
-        found = _closes(past, seen, asked, events)
+    def rows(past: Past, seen: Frame, asked: Asked) -> Frame:
+        found = _closes(past, seen, asked)
         return found[found.what.isin(kinds)]
 
     return rows
 
 
-def _stays(past: Past, seen: Frame, asked: Asked, _: Any) -> Frame:
+def _stays(past: Past, seen: Frame, asked: Asked) -> Frame:
     following = seen.groupby("deal").shift(-1)
     rows = seen.assign(place=seen.stage, left=following.t, then=following.stage)
     rows["what"] = [
@@ -111,28 +105,34 @@ def _stays(past: Past, seen: Frame, asked: Asked, _: Any) -> Frame:
     return rows
 
 
-def _open_stays(past: Past, seen: Frame, asked: Asked, events: Any) -> Frame:
-    rows = _stays(past, seen, asked, events)
+def _open_stays(past: Past, seen: Frame, asked: Asked) -> Frame:
+    rows = _stays(past, seen, asked)
     return rows[rows.stage.map(past.stages) == "open"]
 
 
-def _moves(past: Past, seen: Frame, asked: Asked, events: Any) -> Frame:
-    stays = _stays(past, seen, asked, events)
+def _moves(past: Past, seen: Frame, asked: Asked) -> Frame:
+    stays = _stays(past, seen, asked)
     left = stays[stays.what != "open"]
     return pd.concat([stays.assign(what="entered"), left.assign(t=left.left)], ignore_index=True)
 
 
-def _stalled(past: Past, seen: Frame, asked: Asked, last_events: Any) -> Frame:
+def _stalled(past: Past, seen: Frame, asked: Asked) -> Frame:
     deals = seen.groupby("deal").agg(
         created=("t", "first"), place=("stage", "last"), entered=("t", "last")
     )
     deals = deals[deals.place.map(past.stages) == "open"].reset_index()
     since = {"in_stage": deals.entered, "age": deals.created}.get(asked.by)
     if since is None:
-        since = deals.deal.map(last_events)
+        since = deals.deal.map(_touched(past, asked))
     deals = deals[(pd.Timestamp(asked.valid_at) - since) > pd.Timedelta(asked.threshold)]
     amount = value_at(past, "amount", deals.deal, asked.valid_at)
     return deals.assign(t=pd.Timestamp(asked.valid_at), amount=amount)
+
+
+def _touched(past: Past, asked: Asked) -> Any:
+    """By deal, the last instant at which anything was said of it."""
+    until = min(asked.valid_at, asked.known_at or asked.valid_at)
+    return past.touched[past.touched.t <= until].groupby("deal").t.max()
 
 
 def _exit(past: Past, stage: str, following: str) -> str:
@@ -143,7 +143,7 @@ def _exit(past: Past, stage: str, following: str) -> str:
     return "advance" if order.index(following) > order.index(stage) else "back"
 
 
-def _win_rate(part: Frame, _: Frame) -> dict[str, Any]:
+def _win_rate(part: Frame) -> dict[str, Any]:
     won, n = part[part.what == "won"], len(part)
     low, high = wilson(len(won), n)
     return {
@@ -153,14 +153,14 @@ def _win_rate(part: Frame, _: Frame) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _cycle(part: Frame, _: Frame) -> dict[str, Any]:
+def _cycle(part: Frame) -> dict[str, Any]:
     return {"n": len(part), "mean_days": _of(part.seconds.mean(), DAY)} | {
         name: _of(part.seconds.quantile(q), DAY)
         for name, q in (("median_days", 0.5), ("p75_days", 0.75), ("p90_days", 0.9))
     }
 
 
-def _size(part: Frame, _: Frame) -> dict[str, Any]:
+def _size(part: Frame) -> dict[str, Any]:
     valued = part[part.amount.fillna(0) != 0].amount
     quantiles = {"median": 0.5, "p75": 0.75, "p90": 0.9}
     return {
@@ -169,28 +169,31 @@ def _size(part: Frame, _: Frame) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _reasons(part: Frame, whole: Frame) -> dict[str, Any]:
-    low, high = wilson(len(part), len(whole))
-    share = len(part) / len(whole) if len(whole) else None
+def _reasons(part: Frame) -> dict[str, Any]:
+    """A reason's share is of all that was lost beside it: under the same period and dimensions."""
+    whole = int(part.beside.iloc[0]) if len(part) else 0
+    low, high = wilson(len(part), whole)
+    share = len(part) / whole if whole else None
     return {"n": len(part), "value": share, "low": low, "high": high, "value_lost": _sum(part)}
 
 
-def _dwell(part: Frame, _: Frame) -> dict[str, Any]:
-    done = part[part.what != "open"]
+def _dwell(part: Frame) -> dict[str, Any]:
+    done, left = part[part.what != "open"], part.what.value_counts()
     return {
         "n": part.deal.nunique(), "visits": len(part), "open": len(part) - len(done),
         "mean_seconds": _of(done.seconds.mean()), "median_seconds": _of(done.seconds.median()),
-        "exits": {name: int((done.what == name).sum()) for name in EXITS},
+        "exits": {name: int(left.get(name, 0)) for name in EXITS},
     }  # fmt: skip
 
 
-def _flow(part: Frame, _: Frame) -> dict[str, Any]:
+def _flow(part: Frame) -> dict[str, Any]:
     named = {"entered": "entered", "advanced": "advance"} | {k: k for k in EXITS[1:]}
-    counts = {shown: int((part.what == what).sum()) for shown, what in named.items()}
+    moves = part.what.value_counts()
+    counts = {shown: int(moves.get(what, 0)) for shown, what in named.items()}
     return {"n": part.deal.nunique(), **counts}
 
 
-def _stock(part: Frame, _: Frame) -> dict[str, Any]:
+def _stock(part: Frame) -> dict[str, Any]:
     return {"n": len(part), "deals": len(part), "value": _sum(part)}
 
 
@@ -206,7 +209,7 @@ _ROWS: Mapping[str, Callable[..., Frame]] = {
     "win_rate": _closed("won", "lost"), "sales_cycle": _closed("won"), "deal_size": _closed("won"),
     "loss_reasons": _closed("lost"), "dwell": _open_stays, "flow": _moves, "stalled": _stalled,
 }  # fmt: skip
-_FIGURES: Mapping[str, Callable[[Frame, Frame], dict[str, Any]]] = {
+_FIGURES: Mapping[str, Callable[[Frame], dict[str, Any]]] = {
     "win_rate": _win_rate, "sales_cycle": _cycle, "deal_size": _size, "loss_reasons": _reasons,
     "dwell": _dwell, "flow": _flow, "stalled": _stock,
 }  # fmt: skip

@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 
 from tests.e2e.real import comparing, comparing_metrics
+from tests.e2e.real.comparing_metrics import Expected
+from tests.e2e.real.grid import CLOCKS, EVENTFUL, METRICS, Instant
+from tests.e2e.real.grid import LOANS as GRID
 from tests.e2e.real.site import Site, Tenant
 from tests.real import bpic2012, oracle_bpic
 from tests.real.data import file
@@ -27,6 +30,17 @@ MOMENTS = (
     datetime(2012, 2, 15, 12, tzinfo=UTC),
     END,
 )
+RANGE = (MOMENTS[2], MOMENTS[4])
+WEEK = timedelta(days=7)
+BEYOND = (
+    *(Asked(name, at) for name in EVENTFUL for at in (*MOMENTS[2:4], MOMENTS[5])),
+    *(Asked(name, END, None, *RANGE, only={"owner_id": "10138"}) for name in EVENTFUL),
+    *(
+        Asked("stalled", at, group_by=by, threshold=WEEK, by=clock)
+        for at in (MOMENTS[3], MOMENTS[5]) for by in ((), ("owner_id",)) for clock in CLOCKS
+    ),
+)  # fmt: skip
+"""Questions about the metrics that are not in the grid: odd instants, a range, one owner."""
 
 
 @dataclass
@@ -34,6 +48,7 @@ class Loans:
     tenant: Tenant
     table: Any
     past: Past
+    expected: Expected
     seconds: dict[str, float]
 
 
@@ -51,7 +66,8 @@ def loans(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loans]:
         seconds = {"imported": imported - begun, "folded": perf_counter() - begun}
         table = oracle_bpic.log(path)
         assert (counts["rows"], counts["accepted"]) == (len(table), len(table))
-        yield Loans(tenant, table, oracle_bpic.past(table), seconds)
+        past = oracle_bpic.past(table)
+        yield Loans(tenant, table, past, Expected(past), seconds)
     finally:
         site.close()
 
@@ -101,34 +117,15 @@ def test_snapshot(loans: Loans, valid_at: datetime) -> None:
         assert found == []
 
 
-@pytest.mark.parametrize(
-    "metric", ["win_rate", "sales_cycle", "deal_size", "loss_reasons", "dwell", "flow"]
-)
-@pytest.mark.parametrize(
-    "how",
-    [
-        *({"valid_at": moment} for moment in MOMENTS[2:]),
-        {"valid_at": MOMENTS[5], "known_at": MOMENTS[4]},
-        {"valid_at": END, "monthly": True},
-        {"valid_at": END, "group_by": ("owner_id",)},
-        {"valid_at": MOMENTS[5], "monthly": True, "group_by": ("owner_id",), "credit": "current"},
-        {"valid_at": END, "start": MOMENTS[2], "end": MOMENTS[4], "only": {"owner_id": "10138"}},
-    ],
-    ids=lambda how: " ".join(f"{name}={value}" for name, value in how.items()),
-)
-def test_metrics(loans: Loans, metric: str, how: dict[str, Any]) -> None:
-    asked = Asked(metric, **how)
-    assert comparing_metrics.metric(loans.tenant, LOANS, loans.past, asked) == []
+@pytest.mark.parametrize("instant", GRID.instants, ids=str)
+@pytest.mark.parametrize("metric", METRICS)
+def test_metrics(loans: Loans, metric: str, instant: Instant) -> None:
+    cells = GRID.cells([metric], [instant])
+    assert comparing_metrics.metrics(loans.tenant, LOANS, loans.expected, cells) == []
 
 
-@pytest.mark.parametrize("by", ["in_stage", "age", "idle"])
-@pytest.mark.parametrize("valid_at", MOMENTS[3:], ids=str)
-def test_stalled(loans: Loans, valid_at: datetime, by: str) -> None:
-    seen = loans.table[loans.table.t <= valid_at].groupby("deal").t.max()
-    for group_by in ((), ("owner_id",)):
-        week = timedelta(days=7)
-        asked = Asked("stalled", valid_at, threshold=week, by=by, group_by=group_by)
-        assert comparing_metrics.metric(loans.tenant, LOANS, loans.past, asked, seen) == []
+def test_metrics_beyond_the_grid(loans: Loans) -> None:
+    assert comparing_metrics.metrics(loans.tenant, LOANS, loans.expected, BEYOND) == []
 
 
 def test_visits_and_dwell_of_every_deal(loans: Loans) -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from tests.e2e.real.site import Site, Tenant
 from tests.e2e.real.varying import LOANS, Part, rebuilt
-from tests.e2e.real.varying_maven import maven_faults
-from tests.real import bpic2012, maven, oracle_maven
+from tests.e2e.real.varying_maven import Crm
+from tests.real import bpic2012, maven
 from tests.real.data import file
 
 pytestmark = [pytest.mark.e2e, pytest.mark.postgres, pytest.mark.timeout(900)]
@@ -73,20 +73,23 @@ def test_batch_sizes(tmp_path: Path, part: Part, records: str) -> None:
         site.close()
 
 
+@pytest.fixture(scope="module")
+def crm() -> Crm:
+    return Crm.read(file(maven.PIPELINE_FILE), EVERY_DEAL)
+
+
 @pytest.mark.parametrize("order", ["accounts first", "deals first", "mixed"])
-def test_deals_before_or_after_their_accounts(site: Site, order: str) -> None:
-    folder = file(maven.PIPELINE_FILE).parent
-    context, deals = maven.context(folder), maven.opportunities(folder, EVERY_DEAL)
+def test_deals_before_or_after_their_accounts(site: Site, crm: Crm, order: str) -> None:
+    context, deals = list(crm.context), list(crm.deals)
     files = {
         "accounts first": [context, deals], "deals first": [deals, context],
         "mixed": [deals[::2] + context + deals[1::2]],
     }[order]  # fmt: skip
     tenant = site.tenant(order.replace(" ", "-"), maven.ZONE, maven.CURRENCY)
-    tenant.define(maven.PIPELINE_ID, maven.PIPELINE)
+    crm.define(tenant)
     for events in files:
         tenant.import_(events)
         tenant.fold()
-    table = oracle_maven.pipeline(folder, {e["data"]["deal_id"] for e in deals})
-    assert maven_faults(tenant, oracle_maven.past(table)) == []
+    assert crm.faults(tenant) == []
     rebuilt(tenant)
-    assert maven_faults(tenant, oracle_maven.past(table)) == []
+    assert crm.faults(tenant) == []
