@@ -32,6 +32,20 @@ def look(desk: Desk, *events: FoldEvent) -> list[Any]:
 SMALL = created(0, amount="500")
 
 
+def test_a_deal_that_is_back_in_trouble_within_its_clock_has_an_alert_again() -> None:
+    """By one alert for each clock it would stay overdue with no alert that stands, however long."""
+    on, events = desk(), [SMALL, worth(6, 2_000), worth(7, 500), worth(9, 3_000)]
+    told = []
+    for hour in (6, 7, 9, NOW):
+        known = facts_of(events[: 2 + (hour > 6) + (hour > 7)])
+        told += [(record.type, record.at) for record in on.look(known, h(hour)).told]
+    fired, resolved = "alert.fired", "alert.resolved"
+    assert told == [(fired, h(6)), (resolved, h(7)), (fired, h(9))]
+    first, second = on.standing
+    assert first.key[:2] == second.key[:2]
+    assert (first.resolution, second.is_open) == ("cleared", True)
+
+
 def test_a_late_stretch_before_another_is_news_and_leaves_it_alone() -> None:
     on = desk()
     assert look(on, SMALL, worth(9, 3_000)) == [("fired", 9, "alert-1")]
