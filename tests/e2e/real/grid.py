@@ -61,6 +61,10 @@ class Instant:
     valid_at: datetime
     known_at: datetime | None = None
 
+    def __str__(self) -> str:
+        known = f", known {self.known_at:%Y-%m-%d}" if self.known_at else ""
+        return f"{self.valid_at:%Y-%m-%d}{known}"
+
 
 @dataclass(frozen=True)
 class DataSet:
