@@ -87,6 +87,8 @@ class ConsumerLoop:
         self._lag = LagShown(group)
         self._doubted: Hole | None = None
         self._excused = 0.0
+        """Seconds in commits: an outage, or a backlog of other partitions, which the client hands
+        out first. They are not the reader's to answer for."""
         self._looked_at = clock.monotonic()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -143,16 +145,12 @@ class ConsumerLoop:
         if records:
             started = self._clock.monotonic()
             await self._committer.commit(records, stop)
-            self._excuse(self._clock.monotonic() - started)
+            self._excused += self._clock.monotonic() - started
             faults.hit("loop.before_report")
             await self._report(reader)
             self._backoff.reset()
         if self._clock.monotonic() - self._looked_at >= self._settings.look_seconds:
             await self._look()
-
-    def _excuse(self, seconds: float) -> None:
-        """The time of a long commit, an outage within it say, is not the reader's to answer for."""
-        self._excused += max(0.0, seconds - 2 * self._settings.target_seconds)
 
     async def _read(self, reader: Reader) -> Sequence[Record]:
         """A reader that does not even come back is as stuck as one that brings nothing."""

@@ -292,6 +292,25 @@ async def _done_while_time_passes(rig: Rig, task: asyncio.Task[None]) -> bool:
     return task.done()
 
 
+async def test_a_partition_that_waits_for_the_others_backlog_is_not_stuck(timed: Rig) -> None:
+    """A client hands out what it has fetched before it looks elsewhere; on a slow machine that is a
+    minute of commits, none of which is the reader's to answer for."""
+
+    async def take_a_while(tx: AsyncConnection, records: Sequence[Record]) -> Sequence[Buried]:
+        timed.clock.advance(timedelta(seconds=0.9))  # type: ignore[attr-defined]
+        return await behave(tx, records)
+
+    timed.handler.misbehave = take_a_while
+    backlog = [f"first{n:03}" for n in range(60)]
+    await timed.send(*backlog)
+    await timed.send("last", partition=2)
+    stalls = metrics.CONSUMER_STALLS.labels(timed.group)
+    async with timed.running(timed.loop(first_records=1, max_records=1)):
+        await timed.until_kept(*backlog, "last")
+    assert timed.handler.batches[-1] == ["last"], "it did wait for all of the others"
+    assert stalls._value.get() == 0
+
+
 async def test_an_idle_partition_is_not_a_stuck_one(timed: Rig) -> None:
     mute = turned_into(timed, MuteLog)
     assert isinstance(mute, MuteLog)
