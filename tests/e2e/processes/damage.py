@@ -1,12 +1,16 @@
 """Damage of other kinds: full disks, flipped bytes; and what a process holds of the machine."""
 
+import asyncio
 import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import asyncpg
 import pytest
+
+from libs.common.db.embedded import EmbeddedPostgres
 
 
 @contextmanager
@@ -31,6 +35,26 @@ def fill(disk: Path, left: int) -> Path:
         for _ in range(max(0, free.f_bavail * free.f_frsize - left) // 65_536):
             file.write(bytes(65_536))
     return filler
+
+
+def full(disk: Path, size: int) -> bool:
+    """Whether there is no room for so many bytes more."""
+    free = os.statvfs(disk)
+    return free.f_bavail * free.f_frsize < size
+
+
+def takes_connections(postgres: EmbeddedPostgres) -> bool:
+    """Whether the database lets anybody in."""
+
+    async def tried() -> bool:
+        try:
+            connection = await asyncpg.connect(postgres.url("postgres"), timeout=5)
+        except (OSError, asyncpg.PostgresError):
+            return False
+        await connection.close()
+        return True
+
+    return asyncio.run(tried())
 
 
 def flip(path: Path, before: bytes) -> None:

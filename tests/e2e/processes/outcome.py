@@ -1,6 +1,7 @@
 """What a funnel has made of the log: its rows, its records, its numbers; and what must hold."""
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import asyncpg
 from libs.common.contracts.topics import CRM_EVENTS, DEALS, dlq
 from libs.common.ids import uuid5
 from tests.e2e.processes import topics
+from tests.e2e.processes.stream import Event
 from tests.e2e.processes.topics import Ends, Kept
 from tests.integration.funnel.write_rig import rigged
 
@@ -80,6 +82,27 @@ def differences(found: Mapping[str, Rows], wanted: Mapping[str, Rows]) -> list[s
 
 async def dead_letters(server: str, since: Since) -> list[Kept]:
     return await topics.read(server, dlq(CRM_EVENTS), since.dead)
+
+
+def overtaken(records: Sequence[Kept], sent: Mapping[str, Sequence[Event]]) -> list[str]:
+    """Deals whose events first appear in the log in another order than that of the senders, whose
+    deliveries are by tenant."""
+    in_order = sorted(records, key=lambda record: (record.partition, record.offset))
+    kept = _by_deal((r.header("ce_tenantid"), r.data, r.header("ce_id")) for r in in_order)
+    wanted = _by_deal((tenant, event["data"], event["id"])
+                      for tenant, events in sent.items() for event in events)  # fmt: skip
+    assert wanted, "nothing was sent"
+    return [f"{deal}: {kept.get(deal)} for {ids}" for deal, ids in wanted.items()
+            if kept.get(deal) != ids]  # fmt: skip
+
+
+def _by_deal(told: Iterable[tuple[str, Any, str]]) -> Mapping[tuple[str, str], list[str]]:
+    """Ids of events by (tenant, deal), from (tenant, data, id), each once."""
+    found: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+    for tenant, data, name in told:
+        if "deal_id" in data:
+            found[tenant, data["deal_id"]][name] = None
+    return {deal: list(ids) for deal, ids in found.items()}
 
 
 def judge(tenant: str, deal: str, records: Sequence[Kept], served: Mapping[str, Any]) -> list[str]:

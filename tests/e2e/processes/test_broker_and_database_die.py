@@ -12,9 +12,12 @@ import asyncpg
 import httpx
 import pytest
 
+from libs.common.contracts.topics import CRM_EVENTS
 from libs.common.eventlog.kafka_broker import KafkaBroker
+from tests.e2e.processes import topics
 from tests.e2e.processes.conftest import World
-from tests.e2e.processes.outcome import differences
+from tests.e2e.processes.damage import takes_connections
+from tests.e2e.processes.outcome import differences, overtaken
 from tests.e2e.processes.scene import Scene
 from tests.e2e.processes.sender import Sender
 from tests.e2e.processes.stack import Process, Stack, until
@@ -61,6 +64,9 @@ def run(world: World) -> Iterator[Run]:
         consumer.ready().stop()
         ingest.stop()
         made = scene.made(stack, since)
+        records = asyncio.run(topics.read(scene.server, CRM_EVENTS, {}))
+        assert overtaken(records, scene.streams()) == []
+    assert sender.misbehaved() == []
     wanted = scene.uninterrupted()
     assert differences(made.rows, wanted.rows) == []
     assert (made.numbers, made.stays) == (wanted.numbers, wanted.stays)
@@ -84,17 +90,19 @@ def test_the_broker_goes_away_and_comes_back(
     hurt: Callable[[KafkaBroker], Callable[[], None]],
     record_property: Property,
 ) -> None:
-    mend = hurt(world.broker)
+    mend, accepted = hurt(world.broker), run.sender.accepted
     sending = run.send_the_rest_meanwhile()
     try:
         sending.join(120)
         waiting = until("events wait", lambda: run.ingest.metric("headway_spool_events"))
+        assert waiting > (run.sender.accepted - accepted) / 2, "the broker was there"
         assert _is_ready(run.ingest)
     finally:
         mend()
     assert not sending.is_alive()
     assert run.sender.refused == []
     record_property("spooled", int(waiting))
+    record_property("slowest answer (s)", f"{run.sender.slowest:.2f}")
 
 
 def _is_ready(process: Process) -> bool:
@@ -107,6 +115,7 @@ def test_the_database_goes_away_and_comes_back(
     world: World, run: Run, number: signal.Signals, record_property: Property
 ) -> None:
     world.kill_postgres(number)
+    assert not takes_connections(world.postgres)
     sending = run.send_the_rest_meanwhile()
     until("the funnel notices", lambda: "batch_retried" in run.consumer.said()
           or "session_ended" in run.consumer.said())  # fmt: skip
@@ -115,6 +124,7 @@ def test_the_database_goes_away_and_comes_back(
     assert not sending.is_alive()
     assert run.sender.codes <= {"database_unavailable"}
     record_property("refused", len(run.sender.refused))
+    record_property("slowest answer (s)", f"{run.sender.slowest:.2f}")
 
 
 @pytest.mark.timeout(300)

@@ -9,6 +9,7 @@ import pytest
 
 from libs.common.contracts.topics import CRM_EVENTS
 from libs.common.db.embedded import EmbeddedPostgres
+from libs.common.eventlog.kafka_broker import listens
 from libs.common.eventlog.kafka_jars import KafkaMissing
 from libs.common.testing.fixtures import give_up
 from tests.e2e.processes import topics
@@ -58,12 +59,10 @@ def test_one_broker_is_lost_and_then_a_second_one(cluster: Cluster, outages: Out
         outage.ends()
         outage.findings["appended with two brokers"] = _appended(cluster, outage, seconds=10)
         second.kill()
+        assert not any(listens(node.port) for node in (second, third))
         if len(cluster.voting) == 1:
             cluster.await_in_sync(CRM_EVENTS, 1)
-        before = outage.traffic.accepted
         outage.lasts(20)
-        waiting = outage.ingest.metric("headway_spool_events")
-        assert waiting > (outage.traffic.accepted - before) / 2, "one copy was enough"
         outage.findings["told that copies are too few"] = refused = _refusals(outage)
         for node in (second, third):
             node.launch()

@@ -1,76 +1,55 @@
-"""Disks of the front door: the broker's is full, the spool's is full, a byte of the spool turns."""
+"""The disk of the spool: it is full, with the broker away or there; one byte of it turns."""
 
+import errno
+import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from libs.common.db.embedded import EmbeddedPostgres
-from libs.common.eventlog.kafka_broker import KafkaBroker, listens
-from libs.common.eventlog.kafka_jars import KafkaMissing
-from libs.common.testing.fixtures import give_up
-from tests.e2e.processes.conftest import World, scene_on
-from tests.e2e.processes.damage import fill, flip, tmpfs
-from tests.e2e.processes.outage import FRESH, Outages
+from tests.e2e.processes.damage import fill, flip, full, tmpfs
+from tests.e2e.processes.outage import FRESH, Outage, Outages
 from tests.e2e.processes.stack import Process, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.kafka, pytest.mark.postgres, pytest.mark.fault]
 MIB = 1024 * 1024
-
-
-@pytest.fixture(scope="module")
-def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The broker's."""
-    with tmpfs(tmp_path_factory.mktemp("broker"), "256m") as mounted:
-        yield mounted
-
-
-@pytest.fixture(scope="module")
-def world(disk: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """As elsewhere, but for the broker's small disk."""
-    folder = tmp_path_factory.mktemp("world")
-    postgres, broker = EmbeddedPostgres(folder / "pg"), KafkaBroker(disk)
-    try:
-        broker.start()
-        postgres.start()
-        with scene_on(postgres.url("postgres"), broker.server, folder) as scene:
-            yield World(scene, broker, postgres)
-    except KafkaMissing as missing:
-        give_up(missing)
-    finally:
-        postgres.stop()
-        broker.kill()
-
-
-@pytest.mark.timeout(600)
-def test_the_broker_s_disk_is_full_for_a_while(outages: Outages, disk: Path) -> None:
-    with outages.begun(padding=4_000) as outage:
-        filler = fill(disk, left=2 * MIB)
-        until("the broker gives up", lambda: not listens(outages.broker.port), 120)
-        outage.lasts(15)
-        filler.unlink()
-        outages.broker.kill()
-        outages.back()
-        outage.ends()
-    assert outage.traffic.refused == []
+LARGE = 20_000
+"""Bytes of an event that fill a disk in seconds."""
+NO_ROOM = os.strerror(errno.ENOSPC)
 
 
 @pytest.mark.timeout(600)
 def test_the_spool_s_disk_is_full_while_the_broker_is_away(outages: Outages) -> None:
-    with tmpfs(outages.folder / "spool", "3m"), outages.begun(padding=4_000) as outage:
-        outages.broker.kill()
-        until("senders are refused", lambda: len(outage.traffic.refused) >= 20, 90)
-        outage.looks()
+    with tmpfs(outages.folder / "spool", "64m") as disk, outages.begun(padding=LARGE) as outage:
+        outages.kills()
+        outage.begins()
+        until("senders are refused", lambda: len(outage.traffic.refused) >= 20, 120)
+        until("none of them is taken", lambda: _none_is_taken(outage), 60)
+        outage.findings["MiB on disk"] = held = _mib(outages.folder)
+        assert full(disk, 5 * LARGE), "there is room for a batch"
+        assert NO_ROOM in _readiness(outage.ingest, 503)
         assert outage.ingest.exit_code is None
-        assert "no more" in _readiness(outage.ingest, 503)
         outages.back()
         outage.ends()
         _readiness(outage.ingest, 200)
+    assert held >= 60
     codes = {code for code, _ in outage.traffic.refused}
     assert codes == {"log_unavailable"}
     assert all(wait is not None and int(wait) > 0 for _, wait in outage.traffic.refused)
+
+
+def _none_is_taken(outage: Outage) -> bool:
+    """While each sender is refused again and again."""
+    traffic = outage.traffic
+    accepted, refused = traffic.accepted, len(traffic.refused)
+    until("senders are refused", lambda: len(traffic.refused) >= refused + 20)
+    return traffic.accepted == accepted
+
+
+def _mib(folder: Path) -> int:
+    """What the spool's files hold."""
+    return sum(path.stat().st_size for path in folder.glob("spool/*/*.seg")) // MIB
 
 
 @pytest.mark.timeout(600)
@@ -80,10 +59,11 @@ def test_the_spool_s_disk_is_full_while_the_broker_is_well(outages: Outages) -> 
     def refuses(told: int) -> bool:
         return outage.ingest.metric("headway_spool_refuses") == told
 
-    with tmpfs(outages.folder / "spool", "3m") as disk, outages.begun(padding=4_000) as outage:
+    with tmpfs(outages.folder / "spool", "64m") as disk, outages.begun(padding=4_000) as outage:
         filler = fill(disk, left=0)
         until("the spool takes nothing", lambda: refuses(1), 90)
-        assert "no more" in _readiness(outage.ingest, 200)
+        assert full(disk, 2 * 4_000)
+        assert NO_ROOM in _readiness(outage.ingest, 200)
         outage.goes_on(10)
         filler.unlink()
         until("the spool is tried again", lambda: refuses(0), 60)
@@ -103,7 +83,7 @@ def _readiness(process: Process, status: int) -> str:
 @pytest.mark.parametrize("restarted", [False, True], ids=["while it runs", "over a restart"])
 def test_one_byte_of_the_spool_turns(outages: Outages, restarted: bool) -> None:
     with outages.begun() as outage:
-        outages.broker.kill()
+        outages.kills()
         outage.lasts(8)
         if restarted:
             outage.ingest.kill()

@@ -30,7 +30,7 @@ def test_killed_at_each_point_while_the_broker_is_there(outages: Outages) -> Non
 @pytest.mark.timeout(900)
 def test_killed_at_each_point_while_the_broker_is_away_and_while_draining(outages: Outages) -> None:
     with outages.begun() as outage:
-        outages.broker.kill()
+        outages.kills()
         outage.lasts(2)
         for point in DOOR + SPOOL:
             _killed(outage, point, nth=10)
@@ -65,7 +65,7 @@ def _reported(outage: Outage, points: Sequence[str]) -> None:
 def test_one_of_two_on_a_data_directory_is_replaced_while_events_wait(outages: Outages) -> None:
     with outages.begun(processes=2) as outage:
         outage.ordered = False  # the other one may drain what is left, and does not know its keys
-        outages.broker.kill()
+        outages.kills()
         outage.lasts(8)
         outage.ingest.stop()
         assert _held(outage.stack), "what it has left does not hold the watermark"

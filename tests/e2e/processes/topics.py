@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 
 from libs.common.eventlog.kafka_log import KafkaLog
 from libs.common.eventlog.port import UnknownTopic
@@ -51,6 +52,20 @@ async def ends(server: str, topic: str) -> Ends:
     finally:
         await log.stop()
     return {TopicPartition(topic, place.number): held.end for place, held in found.items()}
+
+
+async def answers(server: str, seconds: float = 1.0) -> bool:
+    """Whether a broker tells its topics within so many seconds."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=server)
+    try:
+        async with asyncio.timeout(seconds):
+            await admin.start()
+            await admin.list_topics()
+    except (KafkaError, OSError, TimeoutError):
+        return False
+    finally:
+        await admin.close()
+    return True
 
 
 async def read(server: str, topic: str, since: Ends) -> list[Kept]:
