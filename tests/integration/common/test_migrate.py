@@ -153,3 +153,25 @@ def test_the_shell_can_run_one_schema_and_agrees_with_the_runner(database_url: s
         assert done.returncode == 0, done.stderr.decode()
         from_shell = alembic_config(schema).get_main_option("script_location") or ""
         assert from_shell.endswith(SCRIPTS[schema])
+
+
+async def test_rules_that_are_there_learn_which_of_their_versions_is_the_latest(
+    empty_url: str,
+) -> None:
+    await migrate(empty_url)
+    await execute(
+        empty_url,
+        "DROP INDEX alerts.rules_withdrawn",
+        "ALTER TABLE alerts.rules DROP COLUMN latest",
+        "UPDATE alerts.alembic_version SET version_num = 'alerts_0012'",
+        "INSERT INTO alerts.rules (tenant_id, rule_id, version, definition, mode, effective_from,"
+        " changed_at, published_at, published_by) SELECT tenant, rule, version, '{}', 'live',"
+        " now(), now(), now(), 'test' FROM (VALUES ('a', 'once', 1), ('a', 'edited', 1),"
+        " ('a', 'edited', 2), ('a', 'edited', 3), ('b', 'edited', 1)) AS v (tenant, rule, version)",
+    )
+    await migrate(empty_url)
+    connection = await asyncpg.connect(empty_url)
+    latest = await connection.fetch("SELECT tenant_id, rule_id, version FROM alerts.rules"
+                                    " WHERE latest ORDER BY 1, 2")  # fmt: skip
+    await connection.close()
+    assert list(map(tuple, latest)) == [("a", "edited", 3), ("a", "once", 1), ("b", "edited", 1)]
