@@ -11,7 +11,8 @@ from uuid import UUID
 
 from services.ingest.adapters.import_lines import FileLines
 from services.ingest.adapters.import_records import FileRecords
-from services.ingest.app.imports import Encoding, FolderFull, UploadTooLarge
+from services.ingest.adapters.import_writer import BodyWriter
+from services.ingest.app.imports import Encoding
 from services.ingest.app.inflate import PIECE, Inflate
 from services.ingest.domain.mapping.document import Dialect
 from services.ingest.settings import IngestSettings
@@ -28,10 +29,7 @@ class ImportFiles:
     async def receive(
         self, import_id: UUID, stream: AsyncIterator[bytes], encoding: Encoding
     ) -> tuple[str, int]:
-        """Store a body; returns its name and size once file and folder are on disk.
-
-        A gzip body is inflated on the way, into nothing, so that a bomb is refused here.
-        """
+        """Store a body; returns its name and size once file and folder are on disk."""
         name = f"{import_id}.ndjson"
         part = self._folder / (name + _PART)
         file = await asyncio.to_thread(self._create, part)
@@ -68,7 +66,7 @@ class ImportFiles:
     async def _write(
         self, file: BinaryIO, stream: AsyncIterator[bytes], inflate: Inflate | None
     ) -> int:
-        writer = _Writer(file, inflate, self._settings.max_import_bytes, self._room())
+        writer = BodyWriter(file, inflate, self._settings.max_import_bytes, self._room)
         async for block in _blocks(stream):
             await asyncio.to_thread(writer.write, block)
         await asyncio.to_thread(writer.finish)
@@ -87,7 +85,11 @@ class ImportFiles:
             file.close()
 
     def _room(self) -> int:
-        used = sum(file.stat().st_size for file in self._files())
+        """Bytes that the folder still takes; a file may go while its size is asked for."""
+        used = 0
+        for file in self._files():
+            with suppress(FileNotFoundError):
+                used += file.stat().st_size
         return self._settings.max_import_folder_bytes - used
 
     def _files(self) -> list[Path]:
@@ -97,38 +99,6 @@ class ImportFiles:
         if encoding == "identity":
             return None
         return Inflate(self._settings.max_import_bytes, self._settings.max_inflate_ratio)
-
-
-class _Writer:
-    """Counts, checks and writes one body; blocking, called from a thread."""
-
-    def __init__(self, file: BinaryIO, inflate: Inflate | None, max_bytes: int, room: int) -> None:
-        self._file, self._inflate = file, inflate
-        self._max_bytes, self._room = max_bytes, room
-        self.size = 0
-
-    def write(self, block: bytes) -> None:
-        self.size += len(block)
-        if self.size > self._max_bytes:
-            raise UploadTooLarge(f"an import must not exceed {self._max_bytes} bytes")
-        if self.size > self._room:
-            raise FolderFull("no room for further imports until running ones are done")
-        for _ in self._inflate.feed(block) if self._inflate else ():
-            pass
-        self._put(block)
-
-    def finish(self) -> None:
-        if self._inflate:
-            self._inflate.finish()
-        os.fsync(self._file.fileno())
-
-    def _put(self, block: bytes) -> None:
-        left = memoryview(block)
-        try:
-            while left:
-                left = left[self._file.write(left) :]
-        except OSError as error:
-            raise FolderFull(f"the disk refused: {error.strerror}") from error
 
 
 async def _blocks(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

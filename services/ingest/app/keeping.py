@@ -17,6 +17,7 @@ from services.ingest.app.adopting import adopt
 from services.ingest.app.ports import (
     IndexUnavailable,
     Keeper,
+    SpoolFull,
     SpoolStore,
     SpoolStores,
     Unkeepable,
@@ -26,6 +27,8 @@ from services.ingest.domain.frames import frame
 from services.ingest.domain.put_aside import PutAside, packed
 from services.ingest.settings import IngestSettings
 
+MOST_WRITING = 32 * 1024 * 1024
+"""Bytes that wait for a disk which is as silent as the database; more are refused, not held."""
 _BATCH = 50
 _log = structlog.get_logger(__name__)
 
@@ -36,7 +39,7 @@ class LaterKeeper:
     def __init__(self, keeper: Keeper, stores: SpoolStores, settings: IngestSettings) -> None:
         self._keeper, self._stores, self._settings = keeper, stores, settings
         self._own: SpoolStore
-        self._waiting = 0
+        self._waiting = self._writing = 0
         self._turn, self._filled, self._stop = asyncio.Lock(), asyncio.Event(), asyncio.Event()
         self._tasks, self._writes = list[asyncio.Task[None]](), set[asyncio.Task[None]]()
 
@@ -75,14 +78,19 @@ class LaterKeeper:
 
     async def _put_by(self, aside: PutAside, patience: float) -> None:
         """The deadline ends the wait, not the write: what is durable late is kept all the same."""
-        writing = asyncio.create_task(self._write(frame(packed(aside))))
+        payload = frame(packed(aside))
+        if self._writing and self._writing + len(payload) > MOST_WRITING:
+            raise SpoolFull("the disk does not take what has to be put by")
+        self._writing += len(payload)
+        writing = asyncio.create_task(self._write(payload))
         self._writes.add(writing)
-        writing.add_done_callback(self._ended)
+        writing.add_done_callback(lambda task: self._ended(task, len(payload)))
         async with asyncio.timeout(patience):
             await asyncio.shield(writing)
 
-    def _ended(self, writing: asyncio.Task[None]) -> None:
+    def _ended(self, writing: asyncio.Task[None], size: int) -> None:
         self._writes.discard(writing)
+        self._writing -= size
         if not writing.cancelled():
             writing.exception()  # who still waits for it is told; nobody else needs to be
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -15,8 +16,9 @@ from hypothesis import strategies as st
 from libs.common import metrics
 from services.ingest.adapters.spool.files import SpoolLimits
 from services.ingest.adapters.spool.stores import SpoolFolders
+from services.ingest.app import keeping
 from services.ingest.app.keeping import LaterKeeper
-from services.ingest.app.ports import IndexUnavailable, SpoolFull, Unkeepable
+from services.ingest.app.ports import IndexUnavailable, SpoolFull, SpoolStore, Unkeepable
 from services.ingest.domain.crm.model import Refresh
 from services.ingest.domain.frames import frame
 from services.ingest.domain.letters import Letter
@@ -204,6 +206,34 @@ async def test_a_full_disk_promises_nothing(tmp_path: Path) -> None:
                 await keeper.keep(aside("a"))
         books.away = False
         await books.until(lambda books: len(books.kept) > 0)
+
+
+async def test_a_disk_that_is_silent_too_holds_no_more_than_its_share_of_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Senders come again and again for what nobody could promise them."""
+    monkeypatch.setattr(keeping, "MOST_WRITING", 10_000)
+    appending, goes_on = SpoolFolders.own, threading.Event()
+
+    def own(stores: SpoolFolders) -> SpoolStore:
+        store = appending(stores)
+        append = store.append
+        monkeypatch.setattr(store, "append", lambda some: goes_on.wait(10) and append(some))
+        return store
+
+    monkeypatch.setattr(SpoolFolders, "own", own)
+    books = Books()
+    books.away = True
+    async with opened(books, tmp_path) as keeper:
+        asked = [keeper.keep(aside("a", b"x" * 900), within=0.02) for _ in range(50)]
+        ends = await asyncio.gather(*asked, return_exceptions=True)
+        assert {type(end) for end in ends} == {TimeoutError, SpoolFull}
+        promised = sum(isinstance(end, TimeoutError) for end in ends)
+        assert 1 < promised < 10
+        books.away = False
+        goes_on.set()
+        await books.until(lambda books: len(books.kept) == promised)
+        await keeper.keep(aside("b", b"x" * 900))
 
 
 @given(body=st.binary(), header=st.binary(), text=st.text())
