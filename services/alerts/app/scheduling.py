@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from libs.common import metrics
 from libs.common.contracts.topics import DEALS
 from libs.common.db.database import Database
-from libs.common.eventlog.port import EventLog
+from libs.common.eventlog.port import EventLog, LogError
 from services.alerts.app.judging import Judge, Judged, count
 from services.alerts.app.moments import Moments
 from services.alerts.app.ports import SubjectKey
@@ -104,7 +104,7 @@ class Scheduler:
     async def look(self) -> bool:
         """Show how late timers are, and whether too late; those that an import holds are not."""
         metrics.show_alerts()
-        partitions = await self._deals_partitions()
+        partitions = await self._count_partitions()
         async with self._database.across_tenants() as tx:
             work = self._work_of(tx)
             moment = await self._moments.real(work, partitions)
@@ -114,7 +114,15 @@ class Scheduler:
         return False
 
     async def _deals_partitions(self) -> int:
-        self._partitions = self._partitions or len(await self._log.ends(DEALS))
+        return self._partitions or await self._count_partitions()
+
+    async def _count_partitions(self) -> int:
+        """Asked anew at every look, as topics grow; what is known counts while the log is away."""
+        try:
+            self._partitions = len(await self._log.ends(DEALS))
+        except LogError:
+            if not self._partitions:
+                raise
         return self._partitions
 
 

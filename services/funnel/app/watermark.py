@@ -110,7 +110,6 @@ class Watermarks:
         self._database, self._store_of = database, store_of
         self._log, self._clock = log, clock
         self._waiting: tuple[datetime, int] | None = None
-        self._partitions = 0
 
     async def step(self) -> bool:
         """One look; a watermark that waits for the outbox is told by a later one."""
@@ -136,11 +135,11 @@ class Watermarks:
             return mark, await store.newest_pending() or 0
 
     async def _tell_if_out(self, mark: datetime, outbox_id: int) -> None:
-        self._partitions = self._partitions or len(await self._log.ends(DEALS))
+        partitions = len(await self._log.ends(DEALS))  # asked each time, as topics grow
         async with self._database.across_tenants() as tx:
             store = self._store_of(tx)
             if outbox_id and await store.pending_up_to(outbox_id):
                 return
-            rows = [watermark_row(ALL_TENANTS, mark, n) for n in range(self._partitions)]
+            rows = [watermark_row(ALL_TENANTS, mark, n) for n in range(partitions)]
             await store.tell(mark, rows)
         self._waiting = None

@@ -128,6 +128,18 @@ async def test_it_is_told_on_every_output_partition(bench: Bench) -> None:
     ]  # fmt: skip
 
 
+async def test_it_is_told_on_a_partition_that_the_topic_has_grown_by(bench: Bench) -> None:
+    """Whoever consumes the topic waits for the watermarks of all its partitions."""
+    assert await bench.step() == NOW
+    await bench.publish_all()
+    deals = bench.log.topic(DEALS)
+    deals.starts.append(0)
+    deals.records.append([])
+    bench.rig.clock.advance(LONG)
+    assert await bench.step() == NOW + LONG
+    assert [w.partition for w in await bench.told() if w.watermark == NOW + LONG] == [0, 1, 2, 3]
+
+
 async def test_it_waits_for_what_is_not_folded(bench: Bench) -> None:
     await bench.append(2)
     assert await bench.step() is None

@@ -11,6 +11,7 @@ from prometheus_client import Gauge
 
 from libs.common import metrics
 from libs.common.clock import FakeClock
+from libs.common.eventlog.port import LogUnavailable
 from services.alerts.app.moments import Moments
 from services.alerts.app.scheduling import Scheduler
 from services.alerts.app.work import Work
@@ -26,18 +27,25 @@ class Site:
     clock: FakeClock = field(default_factory=lambda: FakeClock(START))
     ahead: timedelta = timedelta()
     claims: int = 0
+    partitions: int = 1
+    away: bool = False
+    asked: list[int] = field(default_factory=list)
+    """Of how many partitions watermarks were asked for."""
 
     @asynccontextmanager
     async def across_tenants(self) -> AsyncIterator[None]:
         yield
 
     async def ends(self, _: str) -> Sequence[int]:
-        return [0]
+        if self.away:
+            raise LogUnavailable("away")
+        return [0] * self.partitions
 
     async def now(self) -> datetime:
         return self.clock.now() + self.ahead
 
-    async def watermark(self, _: int) -> datetime:
+    async def watermark(self, partitions: int) -> datetime:
+        self.asked.append(partitions)
         return await self.now()
 
     async def sandboxes(self) -> Sequence[str]:
@@ -106,3 +114,24 @@ async def test_lateness_is_not_told_of_a_clock_in_doubt(site: Site, scheduler: S
     site.ahead = HOUR
     await scheduler.look()
     assert value(metrics.ALERTS_TIMER_LATENESS) == 6
+
+
+async def test_a_partition_that_the_topic_has_grown_by_is_waited_for(
+    site: Site, scheduler: Scheduler
+) -> None:
+    """Its facts count too: without its watermark a clock fires before they are there."""
+    await judged(site, scheduler, 0)
+    await judged(site, scheduler, 1)
+    site.partitions = 3
+    await scheduler.look()
+    await scheduler.judge()
+    assert set(site.asked[-3:]) == {3}
+
+
+async def test_a_log_that_is_away_hides_no_late_timer(site: Site, scheduler: Scheduler) -> None:
+    await judged(site, scheduler, 0)
+    await judged(site, scheduler, 1)
+    site.away = True
+    site.clock.advance(HOUR)
+    await scheduler.look()
+    assert value(metrics.ALERTS_TIMER_LATENESS) == 6 + HOUR.total_seconds()
