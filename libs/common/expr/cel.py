@@ -15,13 +15,17 @@ from typing import Any
 
 from cel_expr_python import cel
 
+from libs.common.contracts.values import clean_text
 from libs.common.expr import source as sources
 from libs.common.expr.port import ExpressionFailed, InvalidExpression, Result
 from libs.common.expr.source import Named
 
 KEPT = 2_000
 MAX_TEXT = 1_000
+MAX_DETAIL = 300
 _WHERE = re.compile(r"<input>:(\d+):(\d+): ([^\n]*)")
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+"""U+0000 and lone surrogates."""
 _MAP = cel.Type.Map(cel.Type.STRING, cel.Type.DYN)
 _ANY = cel.Type.DYN
 
@@ -99,7 +103,7 @@ def _invalid(message: str) -> InvalidExpression:
         return InvalidExpression("too_complex", _shortened(message))
     line, column, detail = int(found[1]), int(found[2]), found[3].partition(" [")[0]
     if "undeclared reference" in detail:
-        return InvalidExpression("unknown_name", detail, line, column)
+        return InvalidExpression("unknown_name", _shortened(detail), line, column)
     code = "syntax" if detail.startswith("Syntax error") else "type"
     return InvalidExpression(code, _shortened(detail), line, column)  # type: ignore[arg-type]
 
@@ -151,7 +155,15 @@ def _text(value: Any) -> str:
     text = value.isoformat() if isinstance(value, datetime) else str(value)
     if len(text) > MAX_TEXT:
         raise ExpressionFailed(f"is longer than {MAX_TEXT} characters")
-    return text
+    return _storable(text)
+
+
+def _storable(text: str) -> str:
+    """Only what PostgreSQL can store."""
+    try:
+        return clean_text(text)
+    except ValueError as error:
+        raise ExpressionFailed(str(error)) from None
 
 
 def _json(value: Any) -> Any:
@@ -176,4 +188,6 @@ def _key(key: Any) -> str:
 
 
 def _shortened(message: str) -> str:
-    return message.removeprefix("INVALID_ARGUMENT: ").partition("\n")[0][:300]
+    """One line that can be stored: a message may quote the source's own texts, or a fact."""
+    line = message.removeprefix("INVALID_ARGUMENT: ").partition("\n")[0][:MAX_DETAIL]
+    return _UNSTORABLE.sub("\ufffd", line)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from libs.common.contracts.values import clean_text
 from libs.common.expr.cel import Cel
 from libs.common.expr.port import ExpressionFailed, InvalidExpression, Result
 
@@ -87,6 +88,27 @@ def test_a_value_that_the_language_does_not_know_fails_the_evaluation(value: Any
 
 
 @pytest.mark.parametrize(
+    "source",
+    [
+        r"deal.name.matches('[\u0000')",
+        "deal.name.matches('[\x00')",
+        r"deal.name.matches('[' + deal.zeros)",
+        r"deal.name.matches('[" + r"\u0000" * 300 + "')",
+    ],
+)
+def test_what_a_failure_says_can_be_stored(source: str) -> None:
+    """A message repeats the pattern: PostgreSQL has no U+0000, and columns want an end."""
+    with pytest.raises(ExpressionFailed) as raised:
+        answer(source, zeros="\x00" * 2_000)
+    assert clean_text(raised.value.detail).startswith("invalid regular expression")
+    assert len(raised.value.detail) <= 300
+
+
+def test_a_name_that_nobody_knows_is_told_in_short() -> None:
+    assert len(refusal(f"{'x' * 1_500} == 1").detail) <= 300
+
+
+@pytest.mark.parametrize(
     ("source", "text"),
     [
         ("deal.name + '!'", "Acme!"),
@@ -100,7 +122,7 @@ def test_text(source: str, text: str) -> None:
     assert answer(source, "text") == text
 
 
-@pytest.mark.parametrize("source", ["deal.tags", "deal.long"])
+@pytest.mark.parametrize("source", ["deal.tags", "deal.long", r"'a\u0000b'", "'a\x00b'"])
 def test_no_text(source: str) -> None:
     with pytest.raises(ExpressionFailed):
         answer(source, "text", long="x" * 1_001)
