@@ -56,14 +56,15 @@ _SENT_AGAIN = (
 async def start_import(
     request: Request,
     principal: Writer,
-    origin: Literal["live", "backfill", "reconcile"] = "backfill",
+    origin: Literal["backfill", "reconcile"] = "backfill",
     recorded: Recorded = "now",
     dry_run: bool = False,
     mapping: str | None = None,
 ) -> dict[str, Any]:
     """Store a file durably, then work it off behind this answer. At most 2 GiB, also inflated;
     gzip may inflate at most 100:1. Of a table, or of lines under a mapping, `mapping` names the
-    mapping; its latest version is kept for the whole file."""
+    mapping; its latest version is kept for the whole file. No import has the origin `live`: alerts
+    hold what it brings until its end, and the stream leaves it out."""
     refuse_key(request, _SENT_AGAIN)
     media, encoding = _media(request, mapping), _encoding(request)
     ingest = ingest_of(request)

@@ -18,7 +18,6 @@ from services.standalone.client.imports import UnknownFileType, Upload, follow, 
 
 class Origin(StrEnum):
     backfill = "backfill"
-    live = "live"
     reconcile = "reconcile"
 
 

@@ -84,6 +84,24 @@ async def test_what_cannot_be_imported_is_refused(
     assert files(api) == []
 
 
+async def test_no_import_is_live(api: Api) -> None:
+    """What it brings would pass the gate that alerts hold imports by, and be streamed."""
+    answer = await api.client.post(
+        "/v1/imports", content=b"{}\n", headers=NDJSON, params={"origin": "live"}
+    )
+    assert answer.status_code == 422
+    (error,) = answer.json()["errors"]
+    assert (error["parameter"], error["detail"]) == (
+        "origin", "Input should be 'backfill' or 'reconcile'",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("origin", ["backfill", "reconcile"])
+async def test_an_import_says_what_it_is_for(api: Api, origin: str) -> None:
+    shown = await api.ended(await start(api, ndjson(stage_event("1")), origin=origin))
+    assert shown["origin"] == origin
+
+
 async def test_a_bomb_is_refused_and_leaves_no_file(api: Api) -> None:
     bomb = gzip.compress(b"\n" * (200 << 20), 9)
     answer = await api.client.post("/v1/imports", content=bomb, headers=GZIP)

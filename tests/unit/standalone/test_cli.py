@@ -166,6 +166,15 @@ def test_a_failed_import_ends_with_1(run: Run, tmp_path: Path) -> None:
     assert "failed" in err
 
 
+def test_no_import_is_live(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "events.jsonl"
+    file.write_bytes(b"{}\n")
+    with loopback({"POST /v1/imports": [(202, {"import_id": "i1"})]}) as server:
+        code, _, err = run("import", str(file), "--origin", "live", url=server.url)
+    assert (code, server.seen) == (2, [])
+    assert "--origin" in err
+
+
 def test_import_refuses_a_file_whose_name_says_nothing(run: Run, tmp_path: Path) -> None:
     (tmp_path / "events.bin").write_bytes(b"x")
     code, _, err = run("import", "events.bin")
