@@ -1,7 +1,7 @@
 """How the rows of an import are read: lines of events, lines under a mapping, tables."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from services.ingest.app.imports import Bodies, Encoding, Lines, Media, UnusableFile
@@ -16,9 +16,14 @@ from services.ingest.domain.rows import Chunk, examine_line, judge
 class Rows(Protocol):
     """The rows of one open import, judged. Blocking."""
 
-    def skip(self, count: int) -> None: ...
+    def skip(self, count: int) -> None:
+        """Before the first `next`."""
+        ...
 
-    def next(self, max_rows: int, max_bytes: int) -> Chunk: ...
+    def next(self, max_rows: int, max_bytes: int) -> Chunk:
+        """The rows behind those before; it has none at the end. Bounds hold for what is read, and
+        for what is made of it: events, and bytes of their data."""
+        ...
 
     def close(self) -> None: ...
 
@@ -70,18 +75,23 @@ def _header(record: Record | None) -> Sequence[str]:
     return list(record.cells)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Rows:
-    """`Rows` over any kind of line."""
+    """`Rows` over any kind of line; `read` is what was read and is in no chunk yet."""
 
     lines: Lines[Any]
     examine: Callable[[Any], Sequence[Any]]
+    read: Iterator[Any] = field(default_factory=lambda: iter(()))
 
     def skip(self, count: int) -> None:
         self.lines.skip(count)
 
     def next(self, max_rows: int, max_bytes: int) -> Chunk:
-        return judge(self.lines.read(max_rows, max_bytes), self.examine)
+        left = judge(self.read, self.examine, max_rows, max_bytes)
+        if left.lines:
+            return left
+        self.read = iter(self.lines.read(max_rows, max_bytes))
+        return judge(self.read, self.examine, max_rows, max_bytes)
 
     def close(self) -> None:
         self.lines.close()

@@ -1,6 +1,6 @@
 """From a line of an import file to a row's verdict material."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -102,10 +102,38 @@ class Chunk:
 RowT = TypeVar("RowT", bound=Numbered)
 
 
-def judge(lines: Sequence[RowT], examine: Callable[[RowT], Sequence[Examined]]) -> Chunk:
-    """Examine the rows of a chunk, each by itself: no row can spoil its neighbours."""
-    rows = [Row(line, found) for line in lines if not line.blank and (found := examine(line))]
-    return Chunk(len(lines), len(lines) - len(rows), rows)
+def judge(
+    lines: Iterable[RowT],
+    examine: Callable[[RowT], Sequence[Examined]],
+    most: int,
+    most_bytes: int,
+) -> Chunk:
+    """Examine the rows of a chunk, each by itself: no row can spoil its neighbours.
+
+    The chunk ends behind the row with which it holds `most` events and faults, or `most_bytes` of
+    them: a row may make much of little. Of an iterator the rows behind that one are left.
+    """
+    rows: list[Row] = []
+    count = held = weight = 0
+    for count, line in enumerate(lines, start=1):  # noqa: B007  counted to the end
+        if line.blank or not (found := examine(line)):
+            continue
+        rows.append(Row(line, found))
+        held += sum(map(_number, found))
+        weight += sum(map(_bytes, found))
+        if held >= most or weight >= most_bytes:
+            break
+    return Chunk(count, count - len(rows), rows)
+
+
+def _number(one: Examined) -> int:
+    return 1 if isinstance(one, Candidate) else len(one.violations)
+
+
+def _bytes(one: Examined) -> int:
+    if isinstance(one, Candidate):
+        return len(one.envelope.data)
+    return sum(len(violation.detail) for violation in one.violations)
 
 
 def examine_line(line: Line, receipt: Receipt) -> Examined:

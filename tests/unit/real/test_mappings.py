@@ -15,6 +15,7 @@ from services.ingest.adapters.import_records import FileRecords
 from services.ingest.domain.decide import decide
 from services.ingest.domain.mapping.compiled import CompiledMapping, compiled
 from services.ingest.domain.mapping.document import MappingDocument
+from services.ingest.domain.mapping.made import Load
 from services.ingest.domain.mapping.table import Table
 from tests.architecture.tree import ROOT
 from tests.real import bpic2012, maven
@@ -41,7 +42,7 @@ def read(path: Path, by: CompiledMapping) -> Iterator[IncomingEvent]:
         while some := records.read(1_000, 1 << 30):
             for record in some:
                 row = dict(zip(header.cells, record.cells, strict=True))
-                yield from by.events({"row": row}, by.document.source or "")
+                yield from by.events({"row": row}, by.document.source or "", Load())
 
 
 def differences(

@@ -20,6 +20,7 @@ from services.ingest.domain.crm.signing import basic_auth
 from services.ingest.domain.mapping.bodies import TooManyRows, scope, split
 from services.ingest.domain.mapping.compiled import CompiledMapping
 from services.ingest.domain.mapping.faults import Unfit
+from services.ingest.domain.mapping.made import Load
 
 UNMAPPED = "generic.unmapped"
 """A row that the mapping takes for no event: stored and skipped."""
@@ -54,7 +55,8 @@ def _told(
         seen = scope(row, rest, delivery.headers)
     except Unfit as error:
         raise Puzzling("invalid_event", str(error)) from None
-    events = [_placed(event, connection) for event in mapping.events(seen, connection.source)]
+    made = mapping.events(seen, connection.source, Load(delivery.bounds.bytes))
+    events = [_placed(event, connection) for event in made]
     return or_skipped(events, Draft(connection, None, None).skipped(UNMAPPED, row))
 
 

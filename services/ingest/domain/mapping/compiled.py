@@ -20,6 +20,7 @@ from services.ingest.domain.mapping.document import (
     Reading,
 )
 from services.ingest.domain.mapping.faults import Unfit
+from services.ingest.domain.mapping.made import Load
 from services.ingest.domain.mapping.plain import Get, Scope
 from services.ingest.domain.mapping.reading import Compiler, Fault
 from services.ingest.domain.mapping.spelling import spellings
@@ -61,11 +62,11 @@ class CompiledMapping:
     optional: frozenset[str]
     makers: Sequence[EventMaker]
 
-    def events(self, scope: Scope, source: str) -> list[IncomingEvent]:
+    def events(self, scope: Scope, source: str, load: Load) -> list[IncomingEvent]:
         """The events of one row, in the mapping's order. Raises `ContractViolation` with all
-        faults: a row enters whole or not at all."""
+        faults: a row enters whole or not at all. Raises `TooMuch` for what `load` does not take."""
         faults: list[Violation] = []
-        made = [_made(maker, scope, source, faults) for maker in self.makers]
+        made = [_made(maker, scope, source, faults, load) for maker in self.makers]
         if faults:
             raise ContractViolation(*faults)
         return [event for event in made if event is not None]
@@ -167,30 +168,38 @@ def _spec(given: Any) -> Any:
 
 
 def _made(
-    maker: EventMaker, scope: Scope, source: str, faults: list[Violation]
+    maker: EventMaker, scope: Scope, source: str, faults: list[Violation], load: Load
 ) -> IncomingEvent | None:
     before = len(faults)
     if maker.when is not None and not _read(maker.when, maker.place + "/when", scope, faults):
         return None
+    load.event()
     type_ = _needed(maker.type, maker.place + "/type", scope, faults)
     event_id = maker.id and _needed(maker.id, maker.place + "/id", scope, faults)
     time = maker.time and _needed(maker.time, maker.place + "/time", scope, faults)
     sequence = maker.sequence and _needed(maker.sequence, maker.place + "/sequence", scope, faults)
-    data = _data_of(maker, scope, faults)
+    load.value([type_, event_id])
+    data = _data_of(maker, scope, faults, load)
     if len(faults) > before:
         return None
     at = None if time is None else datetime.fromisoformat(time)
     return IncomingEvent(event_id, source, type_, at, None, sequence, data)
 
 
-def _data_of(maker: EventMaker, scope: Scope, faults: list[Violation]) -> dict[str, Any]:
+def _data_of(
+    maker: EventMaker, scope: Scope, faults: list[Violation], load: Load
+) -> dict[str, Any]:
     data: dict[str, Any] = {}
     for name, place, read in maker.fields:
         value = _read(read, place, scope, faults)
+        load.value(value)
         if value is not None:
             data[name] = value
     for name, parts in maker.nested:
-        held = {inner: _read(read, place, scope, faults) for inner, place, read, _ in parts}
+        held: dict[str, Any] = {}
+        for inner, place, read, _ in parts:
+            held[inner] = _read(read, place, scope, faults)
+            load.value(held[inner])
         clear = {inner for inner, _, _, clears in parts if clears}
         data[name] = {k: v for k, v in held.items() if v is not None or k in clear}
     return data

@@ -5,8 +5,10 @@ they mean; tests hold both against each other.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+from services.ingest.domain.crm.bounds import MOST_BYTES, TOO_LARGE, TooMuch
 
 Scope = Mapping[str, Any]
 """`row`, and for JSON `body` and `headers`."""
@@ -72,7 +74,14 @@ def joined(source: str) -> Get | None:
     if not _JOINED.fullmatch(source.strip()):
         return None
     parts = [_term(found[0]) for found in _TERMS.finditer(source)]
-    return lambda scope: "".join([part(scope) for part in parts])
+    return lambda scope: _bounded([part(scope) for part in parts])
+
+
+def _bounded(texts: Sequence[str]) -> str:
+    """Raises `TooMuch`: a column may be named often, and a row may be 1 MiB."""
+    if sum(map(len, texts)) > MOST_BYTES:
+        raise TooMuch(TOO_LARGE, f"joins more than {MOST_BYTES} characters to one text")
+    return "".join(texts)
 
 
 def truth(source: str) -> Get | None:

@@ -4,9 +4,10 @@ import re
 from collections.abc import Sequence
 
 from libs.common.contracts.errors import ContractViolation, Violation
-from services.ingest.domain.examine import examine_incoming
+from services.ingest.domain.crm.bounds import TooMuch
 from services.ingest.domain.mapping.compiled import CompiledMapping
 from services.ingest.domain.mapping.dialect import Record
+from services.ingest.domain.mapping.made import Load, examine_made, rejected
 from services.ingest.domain.model import Examined, Receipt, Rejection
 
 _UNREADABLE = re.compile(r"[\ud800-\udfff]")
@@ -35,11 +36,12 @@ class Table:
         if fault := record.fault or self._fault(record):
             return [_rejected(*fault)]
         try:
-            events = self._mapping.events({"row": self._row(record.cells)}, self._source)
+            scope = {"row": self._row(record.cells)}
+            return examine_made(self._mapping.events(scope, self._source, Load()), receipt)
         except ContractViolation as violation:
             return [Rejection(None, violation.violations)]
-        examined = [examine_incoming(event, receipt) for event in events]
-        return [one for one in examined if isinstance(one, Rejection)][:1] or examined
+        except TooMuch as much:
+            return [rejected(much)]
 
     def _fault(self, record: Record) -> tuple[str, str] | None:
         cells, named = record.cells, len(self._names)
