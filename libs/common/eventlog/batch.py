@@ -7,7 +7,7 @@ such as a statement that PostgreSQL does not understand, is nobody's record's fa
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Protocol, runtime_checkable
@@ -112,10 +112,12 @@ class Committer:
         settings: LoopSettings,
         claims: Claims,
         heartbeat: Heartbeat,
+        meanwhile: Callable[[], Awaitable[None]],
     ) -> None:
+        """`meanwhile` is called between the attempts at a batch."""
         self._database, self._schema, self._group = database, schema, group
         self._handler, self._clock, self._settings = handler, clock, settings
-        self._claims, self._heartbeat = claims, heartbeat
+        self._claims, self._heartbeat, self._meanwhile = claims, heartbeat, meanwhile
         self._budget = Budget(settings.dead_letters, settings.dead_letter_window)
         self._pace = Pace(settings.first_records, settings.max_records, settings.target_seconds)
 
@@ -203,6 +205,7 @@ class Committer:
         metrics.CONSUMER_RETRIES.labels(self._group).inc()
         log.warning("batch_retried", group=self._group, error=error)
         await backoff.pause(stop)
+        await self._meanwhile()
         self._heartbeat.beat()
         try:
             async with self._database.across_tenants() as tx:

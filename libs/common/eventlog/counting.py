@@ -25,13 +25,22 @@ class LagShown:
     def __init__(self, group: str) -> None:
         self._group = group
         self._shown: set[Partition] = set()
+        self._seconds = 0.0
 
     def show(self, lags: Mapping[Partition, int], seconds: float) -> None:
         """A partition that another member has taken over is that one's to tell of."""
-        metrics.CONSUMER_LAG_SECONDS.labels(self._group).set(max(0.0, seconds))
+        self._show_seconds(max(0.0, seconds))
         for partition in self._shown - lags.keys():
             metrics.CONSUMER_LAG_RECORDS.remove(self._group, partition.topic, partition.number)
         for partition, records in lags.items():
             labels = self._group, partition.topic, partition.number
             metrics.CONSUMER_LAG_RECORDS.labels(*labels).set(records)
         self._shown = set(lags)
+
+    def older(self, seconds: float) -> None:
+        """Time has passed in which nothing could be asked; who was level stays so."""
+        self._show_seconds(self._seconds + seconds if self._seconds else 0.0)
+
+    def _show_seconds(self, seconds: float) -> None:
+        self._seconds = seconds
+        metrics.CONSUMER_LAG_SECONDS.labels(self._group).set(seconds)

@@ -14,11 +14,11 @@ from libs.common import faults, metrics
 from libs.common.clock import Clock
 from libs.common.db import positions
 from libs.common.db.database import Database
-from libs.common.db.positions import Fenced
+from libs.common.db.positions import Claim, Fenced
 from libs.common.eventlog.batch import Committer, Handler, LoopSettings
-from libs.common.eventlog.counting import LagShown
 from libs.common.eventlog.dead_letter import Buried, DeadLetterBudgetExhausted
 from libs.common.eventlog.heartbeat import Heartbeat, ReaderBroken, Stalled, Watchdog
+from libs.common.eventlog.lag import Lag
 from libs.common.eventlog.loop_claims import Claims, Hole, Skipped
 from libs.common.eventlog.loop_errors import Poison, waits
 from libs.common.eventlog.port import (
@@ -79,16 +79,17 @@ class ConsumerLoop:
         self._clock, self._settings = clock, settings
         self.heartbeat = Heartbeat(clock, 2 * settings.stall_seconds)
         self._claims = Claims(log, database, schema, group, member)
+        self._lag = Lag(log, topics, group, self._claims, clock, settings.look_seconds)
         self._committer = Committer(
-            database, schema, group, handler, clock, settings, self._claims, self.heartbeat
-        )
+            database, schema, group, handler, clock, settings, self._claims, self.heartbeat,
+            self._lag.meanwhile,
+        )  # fmt: skip
         self._watchdog = Watchdog(settings.stall_seconds, settings.stalls)
         self._backoff = Backoff(0.1, settings.max_backoff)
-        self._lag = LagShown(group)
         self._doubted: Hole | None = None
         self._excused = 0.0
-        """Seconds in commits: an outage, or a backlog of other partitions, which the client hands
-        out first. They are not the reader's to answer for."""
+        """Seconds at the database: an outage, or a backlog of other partitions, which the client
+        hands out first. They are not the reader's to answer for."""
         self._looked_at = clock.monotonic()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -103,6 +104,7 @@ class ConsumerLoop:
                     raise
                 log.warning("consumer_session_ended", group=self._group, error=error)
                 self.heartbeat.beat()
+                self._lag.older()
                 await self._backoff.pause(stop)
 
     async def check(self) -> str | None:
@@ -196,11 +198,19 @@ class ConsumerLoop:
 
     async def _look(self) -> None:
         """Now and then: how far behind are we, is a partition stuck, which ones are idle?"""
-        ends = {p: e for topic in self._topics for p, e in (await self._log.ends(topic)).items()}
-        lags = self._claims.lags(ends)
-        now = self._looked_at = self._clock.monotonic()
-        behind = self._claims.seconds_behind(lags, self._clock.now())
-        self._lag.show(lags, behind)
-        async with self._database.across_tenants() as tx:
-            await positions.mark_idle(tx, self._schema, self._group, self._claims.idle(lags))
-        self._watchdog.look(lags, self._claims.at(), now - self._excused)
+        lags = await self._lag.measure()
+        started = self._clock.monotonic()
+        await self._mark_idle(self._claims.idle(lags))
+        self._looked_at = self._clock.monotonic()
+        self._excused += self._looked_at - started
+        self._watchdog.look(lags, self._claims.at(), self._looked_at - self._excused)
+
+    async def _mark_idle(self, claims: Sequence[Claim]) -> None:
+        """Without the database it is left to a later look: reading goes on, so that lag is seen."""
+        try:
+            async with self._database.across_tenants() as tx:
+                await positions.mark_idle(tx, self._schema, self._group, claims)
+        except Exception as error:
+            if not waits(error):
+                raise
+            log.warning("idle_not_marked", group=self._group, error=error)

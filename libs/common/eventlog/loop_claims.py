@@ -37,7 +37,10 @@ class Claims:
         self._log, self._database = log, database
         self._schema, self._group, self._owner = schema, group, owner
         self._held: dict[Partition, Claim] = {}
-        self._log_times: dict[Partition, datetime] = {}
+        self._since: dict[Partition, datetime] = {}
+        """What waits in a partition was appended at this instant or later, by the log's clock."""
+        self._ends: dict[Partition, int] = {}
+        """The next offset to be written, as far as it is known."""
         self._holes: set[Hole] = set()
 
     async def take(self, partitions: Collection[Partition]) -> None:
@@ -56,12 +59,12 @@ class Claims:
 
     def drop(self, partitions: Collection[Partition]) -> None:
         for partition in partitions:
-            self._held.pop(partition, None)
-            self._log_times.pop(partition, None)
+            for of in (self._held, self._since, self._ends):
+                of.pop(partition, None)
 
     def clear(self) -> None:
-        self._held.clear()
-        self._log_times.clear()
+        for of in (self._held, self._since, self._ends):
+            of.clear()
 
     def at(self) -> Mapping[Partition, int]:
         """The next offset of every partition that is held."""
@@ -81,7 +84,15 @@ class Claims:
             self._refuse_hole(Hole(partition, expected[partition], record.offset))
             expected[partition] = record.offset + 1
             kept.append(record)
+        self._note(kept)
         return kept
+
+    def _note(self, records: Sequence[Record]) -> None:
+        """The first record that is read of a partition is the oldest one that waits there."""
+        for record in reversed(records):
+            partition = Partition(record.topic, record.partition)
+            self._since[partition] = record.appended_at
+            self._ends[partition] = max(self._ends.get(partition, 0), record.offset + 1)
 
     def _refuse_hole(self, hole: Hole) -> None:
         if hole.expected != hole.found and hole not in self._holes:
@@ -106,17 +117,27 @@ class Claims:
         for step in steps:
             partition = step.claim.partition
             self._held[partition] = replace(step.claim, next_offset=step.next_offset)
-            self._log_times[partition] = step.log_time
+            self._since[partition] = step.log_time
 
-    def lags(self, ends: Mapping[Partition, PartitionEnds]) -> Mapping[Partition, int]:
-        """Records that wait, by partition."""
-        return {p: max(0, ends[p].end - c.next_offset) for p, c in self._held.items() if p in ends}
+    def saw(self, ends: Mapping[Partition, PartitionEnds], at: datetime) -> None:
+        """The log's ends, asked for at an instant: where nothing waits, what will is younger."""
+        for partition, claim in self._held.items():
+            if partition in ends:
+                self._ends[partition] = ends[partition].end
+                if ends[partition].end <= claim.next_offset:
+                    self._since[partition] = at
+
+    def lags(self) -> Mapping[Partition, int]:
+        """Records that wait, by partition, as far as the log's ends are known."""
+        ends = self._ends
+        return {p: max(0, ends[p] - c.next_offset) for p, c in self._held.items() if p in ends}
 
     def idle(self, lags: Mapping[Partition, int]) -> Sequence[Claim]:
         """The claims of partitions in which nothing waits."""
         return [claim for partition, claim in self._held.items() if lags.get(partition) == 0]
 
     def seconds_behind(self, lags: Mapping[Partition, int], now: datetime) -> float:
-        """Age of the last committed record of the partition that is furthest behind."""
-        waiting = [t for p, t in self._log_times.items() if lags.get(p)]
+        """Since when the partition waits that is furthest behind: its first record that is read
+        and not committed, else its last committed one, else since nothing waited."""
+        waiting = [t for p, t in self._since.items() if lags.get(p)]
         return max(((now - t).total_seconds() for t in waiting), default=0.0)
