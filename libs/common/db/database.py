@@ -23,6 +23,10 @@ from libs.common.db.patience import closed, cut_after, cut_if_silent, patience_o
 from libs.common.db.pool_load import PoolLoad
 from libs.common.db.urls import sqlalchemy_url
 
+TRANSACTION_SECONDS = 60.0
+"""For a transaction that may hold locks. A client that is stopped between the parts of one
+statement (asyncpg flushes after Parse, and syncs after Execute) is not idle to the server, nor
+running a statement: without this its locks would stay for as long as it does. PostgreSQL 17+."""
 CONNECT_TIMEOUT = 5.0
 """Seconds for a new connection; a database that takes longer is treated as away."""
 
@@ -77,20 +81,25 @@ class Database:
         if not tenant_id:
             raise ValueError("a tenant's transaction needs a tenant")
         async with self._transaction(snapshot) as connection:
-            await self._open(connection, tenant_id)
+            await self._open(connection, tenant_id, snapshot=snapshot)
             yield connection
 
     @asynccontextmanager
     async def across_tenants(self, *, snapshot: bool = False) -> AsyncIterator[AsyncConnection]:
         """A transaction of a worker; no tenant is set, so walled views answer nothing."""
         async with self._transaction(snapshot) as connection:
-            await self._open(connection, "")
+            await self._open(connection, "", snapshot=snapshot)
             yield connection
 
-    async def _open(self, connection: AsyncConnection, tenant: str) -> None:
-        """BEGIN and the tenant; the first to notice a server that fell silent a moment ago."""
+    async def _open(self, connection: AsyncConnection, tenant: str, *, snapshot: bool) -> None:
+        """BEGIN and the tenant; the first to notice a server that fell silent a moment ago. A
+        snapshot is read for as long as it takes, and is in nobody's way."""
+        given = {
+            "tenant": tenant,
+            "most": "0" if snapshot else f"{int(TRANSACTION_SECONDS * 1e3)}ms",
+        }
         with cut_after(connection, self._patience.checkout):
-            await connection.execute(_SET_TENANT, {"tenant": tenant})
+            await connection.execute(_OPEN, given)
 
     @asynccontextmanager
     async def _transaction(self, snapshot: bool) -> AsyncIterator[AsyncConnection]:
@@ -135,7 +144,9 @@ class Database:
 
 
 _CONNECT_ERRORS = (OSError, PoolTimeoutError, DBAPIError, asyncpg.PostgresError)  # and timeouts
-_SET_TENANT = text("SELECT set_config('app.tenant', :tenant, true)")
+_OPEN = text("""SELECT set_config('app.tenant', :tenant, true),
+    CASE WHEN current_setting('server_version_num')::int >= 170000
+        THEN set_config('transaction_timeout', :most, true) END""")
 _SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
 

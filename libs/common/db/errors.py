@@ -25,6 +25,7 @@ _TRANSIENT_STATES = frozenset(
         "55006",  # object in use
         "25006",  # a replica while it is being promoted
         "25P03",  # idle in transaction timeout
+        "25P04",  # transaction timeout
     }
 )
 _LOST_CLASSES = frozenset({"08", "58"})
