@@ -7,6 +7,8 @@ from datetime import datetime
 from threading import Lock
 from typing import Any, Literal
 
+from pydantic import ValidationError
+
 from libs.common.expr.port import Expression, Expressions, InvalidExpression
 from services.alerts.app.definition import RuleDefinition
 from services.alerts.domain.rule import Rule
@@ -66,6 +68,20 @@ class Compiler:
                     self._kept.popitem(last=False)
             self._kept.move_to_end(key)
             return self._kept[key]
+
+    def refusal(self, stored: StoredRule) -> str | None:
+        """Why a stored version no longer compiles, as after an upgrade; `None` while it does.
+
+        Nothing is kept of it: its transaction may yet fail, and its number be another's.
+        """
+        try:
+            self._compiled(stored)
+        except InvalidExpression as error:
+            return error.detail
+        except ValidationError as error:
+            first = error.errors()[0]
+            return f"/{'/'.join(map(str, first['loc']))}: {first['msg']}"
+        return None
 
     def _compiled(self, stored: StoredRule) -> Rule:
         definition = RuleDefinition.model_validate(stored.definition)

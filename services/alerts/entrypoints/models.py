@@ -39,9 +39,13 @@ class RuleProblem(Shape):
 
 
 class RuleStatus(Shape):
-    """`judging`: how much waits to be judged; `null` where nothing does."""
+    """`compile_error`: why a rule no longer compiles, as after an upgrade; it judges nothing then.
+
+    `judging`: how much waits to be judged; `null` where nothing does.
+    """
 
     compiled: bool
+    compile_error: str | None
     open_alerts: int
     judging: dict[str, int] | None
     errors: int

@@ -52,7 +52,7 @@ async def put_rule(request: Request, principal: Writer, rule_id: RuleId) -> Resp
             by = principal.actor
             new = next_version(held, key, definition, now, state.clock.now(), by)
             await _publish(tx, state, there, new)
-        return await _answer(tx, key, 200 if there else 201)
+        return await _answer(tx, state.compiler, key, 200 if there else 201)
 
 
 @router.get("/v1/rules", response_model=Rules)
@@ -70,9 +70,9 @@ async def list_rules(
 @router.get("/v1/rules/{rule_id}", response_model=Rule)
 async def read_rule(request: Request, principal: Reader, rule_id: RuleId) -> Response:
     """A rule, whether it compiles, what it costs, and what went wrong with it."""
-    key = principal.tenant_id, rule_id
-    async with alerts_of(request).database.for_tenant(principal.tenant_id) as tx:
-        return await _answer(tx, key, 200)
+    state, key = alerts_of(request), (principal.tenant_id, rule_id)
+    async with state.database.for_tenant(principal.tenant_id) as tx:
+        return await _answer(tx, state.compiler, key, 200)
 
 
 @router.get("/v1/rules/{rule_id}/versions", response_model=RuleVersions)
@@ -162,10 +162,13 @@ def _etag(rule: StoredRule) -> str:
     return strong_etag("rule", rule.rule_id, rule.version)
 
 
-async def _answer(tx: AsyncConnection, key: tuple[str, str], status: int) -> Response:
+async def _answer(
+    tx: AsyncConnection, compiler: Compiler, key: tuple[str, str], status: int
+) -> Response:
     conn = await driver(tx)
     found = await rules.one(conn, *key)
     if found is None or found.mode == "deleted":
         raise NotFound("no such rule")
-    body = shown(found, await rules.status(conn, found, await _now(tx, key[0])))
+    told = await rules.status(conn, found, await _now(tx, key[0]))
+    body = shown(found, compiler.refusal(found), told)
     return json_answer(body, status, {"ETag": _etag(found)})

@@ -19,8 +19,8 @@ def shown_version(rule: StoredRule) -> dict[str, Any]:
     }
 
 
-def shown(rule: StoredRule, status: Any) -> dict[str, Any]:
-    """A rule with its state: `compiled` says that it was accepted by the compiler when published.
+def shown(rule: StoredRule, refusal: str | None, status: Any) -> dict[str, Any]:
+    """A rule with its state: `compiled` says that the compiler takes it, else `refusal` why not.
 
     `cost` tells what it takes to judge one deal: expressions, and their characters.
     """
@@ -28,7 +28,8 @@ def shown(rule: StoredRule, status: Any) -> dict[str, Any]:
     sources = [rule.definition["scope"], *rule.definition["labels"].values()]
     return shown_version(rule) | {
         "status": {
-            "compiled": True,
+            "compiled": refusal is None,
+            "compile_error": refusal,
             "open_alerts": open_alerts,
             "judging": {"waiting": waiting} if waiting else None,
             "errors": errors[0] if errors else 0,

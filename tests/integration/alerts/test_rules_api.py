@@ -144,6 +144,27 @@ async def test_an_expression_that_fails_is_shown_and_fires_nothing(sandbox: Site
     assert "on_hold" in status["last_error"]["detail"]
 
 
+@pytest.mark.parametrize(
+    ("field", "source", "why"),
+    [("scope", "lead.status == 'open'", "lead"), ("severity", "loud", "severity")],
+)
+async def test_a_rule_that_no_longer_compiles_is_shown_as_such(
+    sandbox: Site, field: str, source: str, why: str
+) -> None:
+    """As after an upgrade: an earlier release took it."""
+    status = (await sandbox.rule("r", stalled()))["status"]
+    assert (status["compiled"], status["compile_error"]) == (True, None)
+    await sandbox.hand.execute(
+        """UPDATE alerts.rules SET rule_id = 'old',
+            definition = (definition::jsonb || jsonb_build_object($2::text, $3::text))::json
+        WHERE tenant_id = $1""",
+        sandbox.tenant, field, source,
+    )  # fmt: skip
+    status = (await sandbox.ok("GET", "/v1/rules/old"))["status"]
+    assert status["compiled"] is False
+    assert why in status["compile_error"]
+
+
 async def test_lists_have_pages(sandbox: Site) -> None:
     for name in ("a", "b", "c"):
         await sandbox.rule(name, stalled())
