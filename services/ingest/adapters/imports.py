@@ -59,6 +59,11 @@ _CHECKPOINT = text("""
     WHERE tenant_id = :tenant_id AND import_id = :import_id AND state = 'running'
         AND claimed_by = :me AND rows = :done
 """)
+_EXTEND = text("""
+    UPDATE ingest.imports SET claimed_until = now() + make_interval(secs => :lease)
+    WHERE tenant_id = :tenant_id AND import_id = :import_id AND state = 'running'
+        AND claimed_by = :me AND rows = :done
+""")
 _FINISH = text("""
     UPDATE ingest.imports
     SET state = :state, detail = :detail, finished_at = :at, claimed_by = NULL,
@@ -99,7 +104,11 @@ _DRY_WRITE = text("""
 _DRY_FORGET = text("""
     DELETE FROM ingest.import_keys WHERE ctid = ANY (ARRAY(
         SELECT ctid FROM ingest.import_keys
-        WHERE tenant_id = :tenant_id AND import_id = :import_id LIMIT 20000))
+        WHERE tenant_id = :tenant_id AND import_id = :import_id
+            AND NOT EXISTS (
+                SELECT FROM ingest.imports i WHERE i.tenant_id = :tenant_id
+                    AND i.import_id = :import_id AND i.state = 'running')
+        LIMIT 20000))
 """)
 _RUNNING = text("SELECT count(*) FROM ingest.imports WHERE state = 'running'")
 _PATHS = text("SELECT path FROM ingest.imports WHERE state = 'running'")
@@ -145,14 +154,22 @@ class SqlClaims:
             raise UnusableFile(f"the mapping {mapping_id} has no version {version}")
         return dict(orjson.loads(definition))
 
-    async def finish(self, claim: Claim, failure: str | None) -> None:
+    async def extend(self, claim: Claim) -> None:
+        values = self._of(claim) | {"done": claim.counts.rows, "lease": self._lease}
+        async with worker_transaction(self._database) as tx:
+            extended: CursorResult[Any] = await tx.execute(_EXTEND, values)
+            if extended.rowcount != 1:
+                raise ClaimLost(str(claim.job.import_id))
+
+    async def finish(self, claim: Claim, failure: str | None) -> bool:
         state = "done" if failure is None else "failed"
         detail = None if failure is None else failure.replace("\x00", "")[:2000]
         values = self._of(claim) | {"state": state, "detail": detail, "at": self._clock.now()}
         async with worker_transaction(self._database) as tx:
-            await tx.execute(_FINISH, values)
+            ended: CursorResult[Any] = await tx.execute(_FINISH, values)
         while claim.job.dry_run and await self._forget(claim):
             pass
+        return ended.rowcount == 1
 
     async def release(self, claim: Claim) -> None:
         async with worker_transaction(self._database) as tx:

@@ -131,7 +131,13 @@ class Claims(Protocol):
         """The version of the mapping that the import is read by."""
         ...
 
-    async def finish(self, claim: Claim, failure: str | None) -> None: ...
+    async def extend(self, claim: Claim) -> None:
+        """Hold the claim for another lease; only if it still stands."""
+        ...
+
+    async def finish(self, claim: Claim, failure: str | None) -> bool:
+        """End the import; `False` where it is not this worker's any more, or has ended already."""
+        ...
 
     async def release(self, claim: Claim) -> None:
         """Let the next worker go on at once."""

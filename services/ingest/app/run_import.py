@@ -7,14 +7,15 @@ effect exact), but its rows are counted once, and as what they were.
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 
 import structlog
 
 from libs.common import faults, metrics
 from libs.common.eventlog.port import EventLog, LogUnavailable, UnknownTopic
 from libs.common.expr.port import Expressions
+from libs.common.retry import Backoff
 from services.ingest.app import counting
-from services.ingest.app.appending import append_fit
 from services.ingest.app.compiling import usable
 from services.ingest.app.import_rows import Rows, Stored, open_rows
 from services.ingest.app.imports import (
@@ -28,6 +29,7 @@ from services.ingest.app.imports import (
     UnusableFile,
     UploadTooLarge,
 )
+from services.ingest.app.pieces import Pieces
 from services.ingest.app.ports import IndexUnavailable
 from services.ingest.domain.decide import decide
 from services.ingest.domain.mapping.compiled import CompiledMapping
@@ -66,23 +68,24 @@ class ImportRunner:
         except IndexUnavailable as error:
             _log.warning("import_left", import_id=str(claim.job.import_id), error=error)
         except UnusableFile as error:
-            await self._finish(claim, str(error))
+            await self._fail(claim, str(error), stop)
         except Exception as error:  # noqa: BLE001  one bad import must not stop the others
             _log.exception("import_failed", import_id=str(claim.job.import_id))
-            await self._finish(claim, f"{type(error).__name__}: {error}")
+            await self._fail(claim, f"{type(error).__name__}: {error}", stop)
 
     async def _run(self, claim: Claim, stop: asyncio.Event) -> None:
         mapping = await self._mapping(claim)
         lines = await asyncio.to_thread(self._open, claim, mapping)
         ahead = self._read_ahead(lines)
+        pieces = Pieces(self._log, self._settings.max_group)
         try:
             while not stop.is_set() and (chunk := await ahead).lines:
                 ahead = self._read_ahead(lines)
-                claim = await self._persist(claim, chunk, stop)
+                claim = await self._persist(claim, chunk, pieces, stop)
             if stop.is_set():
                 await self._claims.release(claim)
             else:
-                await self._finish(claim, None)
+                await self._finish(claim, None, stop)
         finally:
             with suppress(BadUpload, UploadTooLarge, OSError, ValueError):
                 await ahead
@@ -108,24 +111,30 @@ class ImportRunner:
     def _next_chunk(self, lines: Rows) -> Chunk:
         return lines.next(self._settings.import_chunk_rows, self._settings.import_chunk_bytes)
 
-    async def _persist(self, claim: Claim, chunk: Chunk, stop: asyncio.Event) -> Claim:
-        """Store a chunk, however long the log or the database are away."""
-        pause = FIRST_PAUSE
-        while True:
+    async def _persist(
+        self, claim: Claim, chunk: Chunk, pieces: Pieces, stop: asyncio.Event
+    ) -> Claim:
+        """Store a chunk, however long the log or the database are away, and keep the claim."""
+        pieces.next_chunk()
+        backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
+        while not stop.is_set():
+            done = pieces.done
             try:
-                return await self._store(claim, chunk)
+                return await self._store(claim, chunk, pieces)
             except (LogUnavailable, UnknownTopic, IndexUnavailable) as error:
                 _log.warning("import_waits", import_id=str(claim.job.import_id), error=error)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), pause)
-            if stop.is_set():
-                return claim
-            pause = min(pause * 2, LONGEST_PAUSE)
+            if pieces.done > done:
+                backoff.reset()
+            await backoff.pause(stop)
+            with suppress(IndexUnavailable):
+                await self._claims.extend(claim)
+        return claim
 
-    async def _store(self, claim: Claim, chunk: Chunk) -> Claim:
+    async def _store(self, claim: Claim, chunk: Chunk, pieces: Pieces) -> Claim:
         known = await self._claims.known(claim, [c.key for c in chunk.candidates])
         decision, dry = decide(chunk.examined, known), claim.job.dry_run
-        appended, refused = ((), {}) if dry else await append_fit(self._log, decision.fresh)
+        stay = partial(self._claims.extend, claim)
+        appended, refused = ((), {}) if dry else await pieces.append(decision.fresh, stay)
         faults.hit("ingest.import.appended")
         if refused:
             _log.error(
@@ -147,10 +156,30 @@ class ImportRunner:
             counting.judged("import", chunk.examined, decision)
         return claim
 
-    async def _finish(self, claim: Claim, failure: str | None) -> None:
-        await self._claims.finish(claim, failure)
-        with suppress(OSError):
-            await asyncio.to_thread(self._bodies.remove, claim.job.path)
+    async def _fail(self, claim: Claim, failure: str, stop: asyncio.Event) -> None:
+        """Whatever is wrong with that too: the others go on, and this one is claimed again once
+        its lease is over."""
+        try:
+            await self._finish(claim, failure, stop)
+        except Exception:  # noqa: BLE001  told loudly
+            _log.exception("import_not_ended", import_id=str(claim.job.import_id))
+
+    async def _finish(self, claim: Claim, failure: str | None, stop: asyncio.Event) -> None:
+        """End an import, however long the database is away; its body stays for whoever holds the
+        import by then, and a sweep takes what is nobody's."""
+        backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
+        while True:
+            try:
+                ended = await self._claims.finish(claim, failure)
+                break
+            except IndexUnavailable as error:
+                _log.warning("import_waits", import_id=str(claim.job.import_id), error=error)
+            await backoff.pause(stop)
+            if stop.is_set():
+                return
+        if ended:
+            with suppress(OSError):
+                await asyncio.to_thread(self._bodies.remove, claim.job.path)
 
 
 def _counts(chunk: Chunk, decision: Decision) -> Counts:

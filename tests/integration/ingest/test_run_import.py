@@ -24,7 +24,9 @@ from services.ingest.adapters.import_files import ImportFiles
 from services.ingest.adapters.imports import SqlClaims
 from services.ingest.app.imports import ChunkResult, ClaimLost, Counts, Encoding, NewImport
 from services.ingest.app.run_import import ImportRunner
+from services.ingest.domain.examine import examine_structured
 from services.ingest.domain.mapping.versions import next_version
+from services.ingest.domain.model import Candidate
 from services.ingest.entrypoints.import_worker import ImportWorker
 from services.ingest.settings import IngestSettings
 from tests.integration.ingest.fakes import START, ScriptedLog, ndjson, stage_event
@@ -346,3 +348,43 @@ async def test_a_checkpoint_counts_only_for_its_holder_and_from_where_it_is(work
     await next_one.release(further)
     assert (again := await slow.claim()) is not None
     assert again.counts == further.counts
+    assert await slow.finish(again, None)
+
+
+async def test_a_claim_is_extended_by_its_holder_from_where_it_is(works: Works) -> None:
+    import_id = await works.add(ndjson(*(stage_event(str(n)) for n in range(30))))
+    brief, holder, other = (
+        SqlClaims(works.database, works.clock, name, lease)
+        for name, lease in (("holder", 0), ("holder", 30), ("other", 30))
+    )
+    claim = await brief.claim()
+    assert claim is not None
+    await holder.extend(claim)
+    assert await other.claim() is None
+    further = await holder.commit(claim, NOTHING)
+    with pytest.raises(ClaimLost):
+        await holder.extend(claim)
+    await holder.release(further)
+    taken = await other.claim()
+    assert taken is not None
+    with pytest.raises(ClaimLost):
+        await holder.extend(further)
+    assert not await holder.finish(further, "must not show")
+    assert [await other.finish(taken, None), await other.finish(taken, None)] == [True, False]
+    assert (await works.row(import_id))["state"] == "done"
+
+
+async def test_who_lost_a_dry_run_forgets_nothing_of_it(works: Works) -> None:
+    await works.add(ndjson(stage_event("1")), dry_run=True)
+    late, other = (SqlClaims(works.database, works.clock, name, 0) for name in ("late", "other"))
+    claim = await late.claim()
+    assert claim is not None
+    seen = examine_structured(stage_event("1"), claim.receipt)
+    assert isinstance(seen, Candidate)
+    claim = await late.commit(claim, replace(NOTHING, dry=(seen,)))
+    taken = await other.claim()
+    assert taken is not None
+    assert not await late.finish(claim, "must not show")
+    assert await other.known(taken, [seen.key]) == {seen.key: seen.body_hash}
+    assert await other.finish(taken, None)
+    assert await other.known(taken, [seen.key]) == {}

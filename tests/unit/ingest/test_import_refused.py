@@ -72,8 +72,11 @@ class Kept:
     async def mapping(self, claim: Claim) -> Mapping[str, Any]:
         return MAPPING
 
-    async def finish(self, claim: Claim, failure: str | None) -> None:
+    async def extend(self, claim: Claim) -> None: ...
+
+    async def finish(self, claim: Claim, failure: str | None) -> bool:
         self.ended.append(failure)
+        return True
 
     def open(self, path: str, encoding: str) -> FileLines:
         return FileLines(io.BytesIO(self.body), None)
@@ -93,8 +96,12 @@ class Kept:
         return [(error.row, error.code) for result in self.results for error in result.errors]
 
 
+def ndjson(*events: Any) -> bytes:
+    return b"".join(json.dumps(event).encode() + b"\n" for event in events)
+
+
 async def run(log: Log, *events: Any, **job: Any) -> Kept:
-    kept = Kept(b"".join(json.dumps(event).encode() + b"\n" for event in events))
+    kept = Kept(ndjson(*events))
     bodies = cast(Bodies, kept)
     runner = ImportRunner(cast(EventLog, log), cast(Any, kept), bodies, Cel(), SETTINGS)
     await runner.run(Claim(replace(JOB, **job), Counts()), asyncio.Event())
