@@ -205,7 +205,8 @@ class Committer:
         metrics.CONSUMER_RETRIES.labels(self._group).inc()
         log.warning("batch_retried", group=self._group, error=error)
         await backoff.pause(stop)
-        await self._meanwhile()
+        if not stop.is_set():
+            await self._meanwhile()
         self._heartbeat.beat()
         try:
             async with self._database.across_tenants() as tx:

@@ -13,6 +13,7 @@ from libs.common.db.errors import DatabaseUnavailable
 from libs.common.db.positions import Fenced
 from libs.common.eventlog.loop import Buried
 from libs.common.eventlog.port import LogUnavailable, Record
+from libs.common.retry import Backoff
 from tests.integration.common.eventlog.rig import TOPIC, Rig
 
 pytestmark = pytest.mark.postgres
@@ -154,5 +155,24 @@ async def test_it_grows_while_no_session_begins(
         await until_level(timed)
 
 
-async def _tried(rig: Rig) -> bool:
-    return len(rig.handler.batches) > 2
+async def test_a_loop_that_is_told_to_stop_asks_no_more(
+    timed: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A log that is silent would hold the end of the process up."""
+    there, asked = timed.log.ends, list[str]()
+
+    async def noted(topic: str) -> Any:
+        asked.append(topic)
+        return await there(topic)
+
+    monkeypatch.setattr(Backoff, "delay", lambda _: 60)
+    Stuck(timed)
+    await timed.send("a")
+    async with timed.running(timed.loop()):
+        await timed.until(lambda: _tried(timed, 1))
+        monkeypatch.setattr(timed.log, "ends", noted)
+    assert asked == []
+
+
+async def _tried(rig: Rig, times: int = 3) -> bool:
+    return len(rig.handler.batches) >= times
