@@ -83,8 +83,11 @@ class Away(Kept):
         return super().open(path, encoding)
 
 
-async def run(log: Log, kept: Kept, stop: asyncio.Event | None = None) -> None:
-    runner = ImportRunner(cast(EventLog, log), cast(Any, kept), cast(Bodies, kept), Cel(), SETTINGS)
+async def run(
+    log: Log, kept: Kept, stop: asyncio.Event | None = None, settings: IngestSettings = SETTINGS
+) -> None:
+    bodies = cast(Bodies, kept)
+    runner = ImportRunner(cast(EventLog, log), cast(Any, kept), bodies, Cel(), settings)
     async with asyncio.timeout(5):
         await runner.run(Claim(replace(JOB), Counts()), stop or asyncio.Event())
 
@@ -125,6 +128,13 @@ async def test_an_import_that_waits_for_the_log_keeps_its_claim(log: SlowLog) ->
     kept = Leased(BODY, log=log)
     await run(log, kept)
     assert (kept.ended, kept.counts.accepted) == ([None], 250)
+
+
+async def test_an_import_of_many_pieces_keeps_its_claim_from_piece_to_piece() -> None:
+    log = SlowLog(takes=1000)
+    kept = Leased(BODY, log=log)
+    await run(log, kept, settings=replace(SETTINGS, max_group=10))
+    assert (kept.ended, kept.counts.accepted, log.appends) == ([None], 250, 25)
 
 
 async def test_an_import_whose_claim_is_lost_while_it_waits_is_left_to_the_other() -> None:
