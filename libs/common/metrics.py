@@ -229,6 +229,10 @@ ALERTS_SKIPPED = Counter(
 RULE_ERRORS = Counter(
     "headway_alerts_rule_errors_total", "Rules that could not be evaluated for a subject."
 )
+ALERTS_PUT_ASIDE = Counter(
+    "headway_alerts_put_aside_total",
+    "Judgements of one deal that PostgreSQL refused; each is tried again after minutes.",
+)
 RULE_EVAL_SECONDS = Histogram(
     "headway_rule_eval_duration_seconds",
     "Time to judge some subjects of one tenant by all of its rules, reads and writes included.",

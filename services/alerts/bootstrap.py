@@ -17,7 +17,7 @@ from services.alerts.adapters.chores import Chores
 from services.alerts.adapters.work import PostgresWork
 from services.alerts.app.compiling import Compiler
 from services.alerts.app.consuming import DealsHandler
-from services.alerts.app.judging import Judge
+from services.alerts.app.isolating import Isolating
 from services.alerts.app.moments import Moments
 from services.alerts.app.sandboxes import Sandboxes
 from services.alerts.app.scheduling import Scheduler
@@ -46,7 +46,7 @@ class _Wiring:
             "alerts", self._worker, self._log, self._clock, resources.process_id
         )
         self._compiler = Compiler(Cel())
-        judge = Judge(self._compiler, lambda: str(uuid7(self._clock)))
+        judge = Isolating(self._compiler, lambda: str(uuid7(self._clock)))
         moments = Moments(self._clock)
         self._scheduler = Scheduler(self._worker, PostgresWork, judge, self._log, moments)
         self._sandboxes = Sandboxes(self._worker, PostgresWork, judge, self._log)

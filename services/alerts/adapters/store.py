@@ -1,15 +1,18 @@
 """The rows around a judgement, in one transaction. Implements `JudgingStore`."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common.db import outbox
 from libs.common.db.bulk import transposed
 from libs.common.db.database import driver
+from libs.common.db.errors import is_refused
 from services.alerts.adapters import alert_rows, importing, rules, timelines, turns
-from services.alerts.adapters.subjects import mark
+from services.alerts.adapters.subjects import mark, put_aside
 from services.alerts.app.compiling import StoredRule
 from services.alerts.app.ports import Record, Rows, RuleError, Timer
 from services.alerts.domain.alert import Alert
@@ -91,6 +94,21 @@ class PostgresJudging:
                 [(e.rule_id, e.version, e.subject_id, e.detail) for e in errors], 4
             )
             await (await driver(self.tx)).execute(_ERRORS, tenant_id, *columns)
+
+    @asynccontextmanager
+    async def attempt(self) -> AsyncIterator[None]:
+        conn = await driver(self.tx)
+        await conn.execute("SAVEPOINT attempt")
+        try:
+            yield
+        except Exception as error:
+            if is_refused(error):
+                await conn.execute("ROLLBACK TO SAVEPOINT attempt; RELEASE SAVEPOINT attempt")
+            raise
+        await conn.execute("RELEASE SAVEPOINT attempt")
+
+    async def put_aside(self, tenant_id: str, subject_id: str, pause: timedelta) -> None:
+        await put_aside(await driver(self.tx), tenant_id, subject_id, pause)
 
     async def settle(self, tenant_id: str, subjects: Collection[str]) -> None:
         await (await driver(self.tx)).execute(_SETTLE, tenant_id, list(subjects))

@@ -5,7 +5,7 @@ A subject's row is the lock of everything about it. Claims skip rows that anothe
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +13,8 @@ from libs.common.db.bulk import transposed
 from services.alerts.adapters.importing import UNDER_WAY
 from services.alerts.app.ports import Mark, SubjectKey
 
+WAITS = "pending_at <= now() + interval '1 minute'"
+"""Marked by now, or by a transaction that overlaps ours. What was put aside is marked for later."""
 _BROUGHT_BY = f"""SELECT i.import_id FROM ingest_api.imports_all_v1 i
     WHERE {UNDER_WAY.format(tenant="k.tenant_id")}
     ORDER BY k.known_at BETWEEN i.started_at AND COALESCE(i.finished_at, 'infinity')
@@ -41,12 +43,12 @@ PENDING = f"""SELECT s.tenant_id, s.subject_id FROM (
         FROM ({_TENANTS}) r
         CROSS JOIN LATERAL (SELECT p.tenant_id, p.kind, p.subject_id, p.pending_at
             FROM alerts.subjects p
-            WHERE p.tenant_id = r.tenant_id AND p.pending_at IS NOT NULL AND NOT p.brought
+            WHERE p.tenant_id = r.tenant_id AND p.{WAITS} AND NOT p.brought
             ORDER BY p.pending_at LIMIT 2 * $2::bigint) p
         ORDER BY turn, p.pending_at LIMIT 2 * $2::bigint) d
     CROSS JOIN LATERAL (SELECT * FROM alerts.subjects s
         WHERE s.tenant_id = d.tenant_id AND s.kind = d.kind AND s.subject_id = d.subject_id
-            AND s.pending_at IS NOT NULL AND NOT s.brought FOR UPDATE SKIP LOCKED) s
+            AND s.{WAITS} AND NOT s.brought FOR UPDATE SKIP LOCKED) s
     LIMIT $2::bigint"""  # noqa: S608  # constants of this module
 """Tenants take turns. Twice as many are looked at as are taken: others may hold the first ones."""
 NOT_HELD = """NOT EXISTS (SELECT FROM alerts.subjects h WHERE h.tenant_id = t.tenant_id
@@ -69,18 +71,24 @@ _OF_TENANT = """SELECT s.subject_id FROM alerts.subjects s LEFT JOIN LATERAL (
     WHERE s.tenant_id = $1 AND s.kind = 'deal' AND (s.pending_at <= $2 OR d.due_at IS NOT NULL)
     ORDER BY d.due_at NULLS FIRST, s.subject_id LIMIT $4 FOR UPDATE OF s SKIP LOCKED"""
 """What is new comes before what is due: it may be due earlier."""
-_BROUGHT = """SELECT subject_id, import_id FROM alerts.subjects
-    WHERE tenant_id = $1 AND kind = 'deal' AND pending_at IS NOT NULL AND brought
-    ORDER BY subject_id LIMIT $2 FOR UPDATE SKIP LOCKED"""
-_HELD = """SELECT DISTINCT tenant_id FROM alerts.subjects
-    WHERE pending_at IS NOT NULL AND brought AND tenant_id <> ALL($1)"""
-_WORK = """SELECT
+_BROUGHT = f"""SELECT subject_id, import_id FROM alerts.subjects
+    WHERE tenant_id = $1 AND kind = 'deal' AND {WAITS} AND brought
+    ORDER BY subject_id LIMIT $2 FOR UPDATE SKIP LOCKED"""  # noqa: S608  # constants of this module
+_HELD = f"""SELECT DISTINCT tenant_id FROM alerts.subjects
+    WHERE {WAITS} AND brought AND tenant_id <> ALL($1)"""  # noqa: S608
+_WORK = f"""SELECT
     EXISTS (SELECT FROM alerts.subjects s
-        WHERE s.tenant_id = $1 AND s.pending_at IS NOT NULL),
+        WHERE s.tenant_id = $1 AND s.{WAITS}),
     EXISTS (SELECT FROM alerts.timers t WHERE t.tenant_id = $1 AND t.due_at <= $2),
     EXISTS (SELECT FROM alerts.sweeps w WHERE w.tenant_id = $1),
     EXISTS (SELECT FROM alerts.sandbox_outbox p WHERE p.tenant_id = $1),
-    EXISTS (SELECT FROM alerts.outbox o WHERE o.tenant_id = $1 AND o.published_at IS NULL)"""
+    EXISTS (SELECT FROM alerts.outbox o WHERE o.tenant_id = $1 AND o.published_at IS NULL)"""  # noqa: S608
+_PUT_ASIDE = """WITH timers AS (
+        UPDATE alerts.timers SET due_at = NULL, generation = generation + 1
+        WHERE tenant_id = $1 AND kind = 'deal' AND subject_id = $2 AND due_at IS NOT NULL)
+    UPDATE alerts.subjects SET pending_at = now() + $3::interval, import_id = NULL
+    WHERE tenant_id = $1 AND kind = 'deal' AND subject_id = $2"""
+"""Its clocks must not bring it back either; nobody waits for it to tell that an import is over."""
 _OLDEST = f"""SELECT t.due_at FROM alerts.timers t
     WHERE t.due_at IS NOT NULL AND t.tenant_id <> ALL($1) AND {NOT_HELD}
     ORDER BY t.due_at LIMIT 1"""  # noqa: S608  # constants of this module
@@ -91,6 +99,11 @@ async def mark(conn: Any, marks: Collection[Mark]) -> None:
     rows = sorted((m.tenant_id, m.subject_id, m.brought, m.known_at) for m in marks)
     if rows:
         await conn.execute(_MARK, *transposed(rows, 4))
+
+
+async def put_aside(conn: Any, tenant_id: str, subject_id: str, pause: timedelta) -> None:
+    """A claimed subject is claimed again once the pause is over, and not before."""
+    await conn.execute(_PUT_ASIDE, tenant_id, subject_id, pause)
 
 
 async def pending(conn: Any, sandboxes: Collection[str], limit: int) -> Sequence[SubjectKey]:

@@ -21,14 +21,14 @@ _RAISE = """INSERT INTO alerts.watermarks AS w (partition, watermark) VALUES ($1
     ON CONFLICT (partition) DO UPDATE
     SET watermark = EXCLUDED.watermark, updated_at = now() WHERE w.watermark < EXCLUDED.watermark"""
 _SANDBOXES = "SELECT tenant_id FROM ingest_api.tenants_all_v1 WHERE sandbox"
-_BUSY = """SELECT t.tenant_id, COALESCE(c.now, $1) FROM ingest_api.tenants_all_v1 t
+_BUSY = f"""SELECT t.tenant_id, COALESCE(c.now, $1) FROM ingest_api.tenants_all_v1 t
     LEFT JOIN alerts.clock c ON c.tenant_id = t.tenant_id
     WHERE t.sandbox AND (
         EXISTS (SELECT FROM alerts.subjects s
-            WHERE s.tenant_id = t.tenant_id AND s.pending_at IS NOT NULL)
+            WHERE s.tenant_id = t.tenant_id AND s.{subjects.WAITS})
         OR EXISTS (SELECT FROM alerts.sandbox_outbox o WHERE o.tenant_id = t.tenant_id)
         OR EXISTS (SELECT FROM alerts.timers d
-            WHERE d.tenant_id = t.tenant_id AND d.due_at <= COALESCE(c.now, $1)))"""
+            WHERE d.tenant_id = t.tenant_id AND d.due_at <= COALESCE(c.now, $1)))"""  # noqa: S608
 _IMPORTS = """SELECT count(*) FILTER (WHERE state = 'running')::int, max(finished_at)
     FROM ingest_api.imports_all_v1 WHERE tenant_id = $1 AND NOT dry_run"""
 _ACCEPTANCE = "SELECT min(oldest_unappended), min(updated_at) FROM ingest_api.acceptance_all_v1"

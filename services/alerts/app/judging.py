@@ -39,6 +39,16 @@ class Judged:
     timers: list[Timer] = field(default_factory=list)
     errors: list[RuleError] = field(default_factory=list)
     skipped: int = 0
+    put_aside: int = 0
+
+    def add(self, more: "Judged") -> None:
+        """What was written apart, in the same transaction."""
+        self.records += more.records
+        self.kept += more.kept
+        self.timers += more.timers
+        self.errors += more.errors
+        self.skipped += more.skipped
+        self.put_aside += more.put_aside
 
     def fail(self, error: RuleError, held: Held) -> None:
         """Neither fired nor passed: counted, and looked at again when something changes."""
@@ -242,6 +252,7 @@ def count(judged: Judged) -> None:
             metrics.ALERT_RECORDS.labels(told.type).inc()
     metrics.ALERTS_SKIPPED.inc(judged.skipped)
     metrics.RULE_ERRORS.inc(len(judged.errors))
+    metrics.ALERTS_PUT_ASIDE.inc(judged.put_aside)
 
 
 def _count_fired(alert: Alert) -> None:

@@ -1,8 +1,9 @@
 """What the use cases of alerts need from one transaction."""
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from libs.common.db.outbox import OutboxRow
@@ -89,6 +90,14 @@ class JudgingStore(Protocol):
         ...
 
     async def count_errors(self, tenant_id: str, errors: Sequence[RuleError]) -> None: ...
+
+    def attempt(self) -> AbstractAsyncContextManager[None]:
+        """What is done within is undone if PostgreSQL refuses it, and the transaction goes on."""
+        ...
+
+    async def put_aside(self, tenant_id: str, subject_id: str, pause: timedelta) -> None:
+        """The subject waits for so long, whatever is told of it and whatever clock of it is due."""
+        ...
 
     async def settle(self, tenant_id: str, subjects: Collection[str]) -> None:
         """The subjects no longer wait to be judged."""
