@@ -20,21 +20,29 @@ COLUMNS = {
     "labels": "json", "summary": "text", "evidence": "json", "corrections": "json",
     "corrections_omitted": "int",
     "acknowledged_at": "timestamptz", "acknowledged_by": "text", "lease_until": "timestamptz",
-    "record_version": "int", "ended_at": "timestamptz",
+    "record_version": "int", "ended_at": "timestamptz", "end_known_at": "timestamptz",
 }  # fmt: skip
 READ = ", ".join(f"a.{name}" for name in COLUMNS)
-_UPSERT = insert("alerts.alerts", COLUMNS) + replace(COLUMNS, ("tenant_id", "alert_id"))
+_ENDS = """, ended_at = CASE WHEN alerts.record_version = EXCLUDED.record_version
+        THEN alerts.ended_at ELSE EXCLUDED.ended_at END,
+    end_known_at = CASE WHEN alerts.resolved_at = EXCLUDED.resolved_at
+            AND alerts.resolution = EXCLUDED.resolution
+        THEN COALESCE(alerts.end_known_at, alerts.ended_at) ELSE EXCLUDED.end_known_at END"""
+"""What nobody is told of needs no tombstone; an end is known since it was told first, until it is
+taken back. A process of before `end_known_at` writes `ended_at` alone."""
+_REPLACED = [name for name in COLUMNS if name not in ("ended_at", "end_known_at")]
+_UPSERT = insert("alerts.alerts", COLUMNS) + replace(_REPLACED, ("tenant_id", "alert_id")) + _ENDS
 
 
 async def write(conn: Any, tenant_id: str, alerts: Sequence[Alert], now: datetime) -> None:
-    """Insert or replace; one that ended notes when."""
+    """Insert or replace; one that ended notes when that was told."""
     rows = [_row(tenant_id, alert, now) for alert in alerts]
     if rows:
         await conn.execute(_UPSERT, *transposed(rows, len(COLUMNS)))
 
 
 def _row(tenant_id: str, alert: Alert, now: datetime) -> tuple[Any, ...]:
-    facts = alert.evidence.get("facts", {})
+    facts, ended = alert.evidence.get("facts", {}), None if alert.is_open else now
     return (
         tenant_id, UUID(alert.alert_id), alert.rule_id, "deal", alert.subject_id, alert.state,
         alert.severity, alert.started_at, alert.detected_at, alert.resolved_at,
@@ -42,7 +50,7 @@ def _row(tenant_id: str, alert: Alert, now: datetime) -> tuple[Any, ...]:
         alert.resolution, alert.late, alert.digest_id and UUID(alert.digest_id),
         facts.get("owner_id"), _json(dict(alert.labels)), alert.summary, _json(alert.evidence),
         _json(list(alert.corrections)), alert.corrections_omitted, alert.acknowledged_at,
-        alert.acknowledged_by, alert.lease_until, alert.version, None if alert.is_open else now,
+        alert.acknowledged_by, alert.lease_until, alert.version, ended, ended,
     )  # fmt: skip
 
 

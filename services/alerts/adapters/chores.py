@@ -33,7 +33,9 @@ _RAISED = """SELECT DISTINCT subject_id FROM alerts.alerts
 _ADVANCE = """UPDATE alerts.sweeps SET after_id = $3, marked = marked + $4
     WHERE tenant_id = $1 AND rule_id = $2"""
 _END = "DELETE FROM alerts.sweeps WHERE tenant_id = $1 AND rule_id = $2"
-_ENDED = f"""UPDATE alerts.alerts SET ended_at = NULL WHERE (tenant_id, alert_id) IN (
+_ENDED = f"""UPDATE alerts.alerts
+    SET ended_at = NULL, end_known_at = COALESCE(end_known_at, ended_at)
+    WHERE (tenant_id, alert_id) IN (
         SELECT tenant_id, alert_id FROM alerts.alerts
         WHERE ended_at < now() - interval '{KEEP_DAYS} days' ORDER BY ended_at LIMIT $1
         FOR UPDATE SKIP LOCKED)

@@ -14,7 +14,8 @@ _TEXTS = ("rule_id", "rule_version", "rule_name", "episode", "severity", "summar
 _OF_DEALS = text("""SELECT a.alert_id, a.rule_id, a.rule_version, a.rule_name, a.subject_id,
         a.episode, a.severity, a.summary, a.late, a.started_at, a.detected_at, a.resolved_at,
         a.resolution, a.start_source, a.start_event_id, a.corrections, a.acknowledged_at,
-        CASE WHEN t.sandbox THEN a.resolved_at ELSE a.ended_at END AS ended_known
+        CASE WHEN t.sandbox THEN a.resolved_at ELSE COALESCE(a.end_known_at, a.ended_at) END
+            AS ended_known
     FROM alerts_api.alerts_v1 a JOIN ingest_api.tenants_v1 t USING (tenant_id)
     WHERE a.tenant_id = :tenant AND a.subject_kind = 'deal'
         AND a.subject_id = ANY(CAST(:deals AS text[]))""")

@@ -71,14 +71,23 @@ def _claimed(alert: DealAlert, known_at: datetime | None) -> Claim:
 
 
 def _ended(alert: DealAlert, claim: Claim, valid_at: datetime, known_at: datetime | None) -> Claim:
-    """The claim without an end that lies ahead. When an earlier claim's end was written is not
-    kept: it counts as known when it came about."""
-    end = claim.resolved_at
-    known = alert.ended_known if claim is alert.claim else end
+    """The claim without an end that lies ahead."""
+    end, known = claim.resolved_at, _end_known(alert, claim)
     unknown = known_at is not None and known is not None and known > known_at
     if end is None or (end <= valid_at and not unknown):
         return claim
     return Claim(claim.started_at, None, None, claim.event)
+
+
+def _end_known(alert: DealAlert, claim: Claim) -> datetime | None:
+    """Since when the end that it claims is known: kept of today's, which corrections may have left
+    as it was. When another was told is not kept: it counts as known when it came about."""
+    known, today = alert.ended_known, alert.claim
+    if claim is today:
+        return known
+    until = next(until for until, held in alert.earlier if held is claim)
+    same = (claim.resolved_at, claim.resolution) == (today.resolved_at, today.resolution)
+    return known if known is not None and same and known <= until else claim.resolved_at
 
 
 def _state(alert: DealAlert, claim: Claim, valid_at: datetime, known_at: datetime | None) -> str:

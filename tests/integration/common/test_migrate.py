@@ -145,12 +145,17 @@ async def headway_roles(url: str) -> list[str]:
         await connection.close()
 
 
+def alembic(url: str, schema: str, *arguments: str) -> None:
+    """As from the shell."""
+    environment = {**os.environ, "HEADWAY_DATABASE_URL": url}
+    command = [sys.executable, "-m", "alembic", "-n", schema, *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+
+
 def test_the_shell_can_run_one_schema_and_agrees_with_the_runner(database_url: str) -> None:
-    environment = {**os.environ, "HEADWAY_DATABASE_URL": database_url}
     for schema in SCHEMAS:
-        command = [sys.executable, "-m", "alembic", "-n", schema, "upgrade", "head"]
-        done = subprocess.run(command, env=environment, capture_output=True, check=False)
-        assert done.returncode == 0, done.stderr.decode()
+        alembic(database_url, schema, "upgrade", "head")
         from_shell = alembic_config(schema).get_main_option("script_location") or ""
         assert from_shell.endswith(SCRIPTS[schema])
 
@@ -159,11 +164,9 @@ async def test_rules_that_are_there_learn_which_of_their_versions_is_the_latest(
     empty_url: str,
 ) -> None:
     await migrate(empty_url)
+    alembic(empty_url, "alerts", "downgrade", "alerts_0012")
     await execute(
         empty_url,
-        "DROP INDEX alerts.rules_withdrawn",
-        "ALTER TABLE alerts.rules DROP COLUMN latest",
-        "UPDATE alerts.alembic_version SET version_num = 'alerts_0012'",
         "INSERT INTO alerts.rules (tenant_id, rule_id, version, definition, mode, effective_from,"
         " changed_at, published_at, published_by) SELECT tenant, rule, version, '{}', 'live',"
         " now(), now(), now(), 'test' FROM (VALUES ('a', 'once', 1), ('a', 'edited', 1),"
@@ -175,3 +178,28 @@ async def test_rules_that_are_there_learn_which_of_their_versions_is_the_latest(
                                     " WHERE latest ORDER BY 1, 2")  # fmt: skip
     await connection.close()
     assert list(map(tuple, latest)) == [("a", "edited", 3), ("a", "once", 1), ("b", "edited", 1)]
+
+
+async def test_ends_that_are_there_stay_known_since_they_were_told(empty_url: str) -> None:
+    """One whose tombstone is written forgot since when: it counts as known when it came about."""
+    await migrate(empty_url)
+    alembic(empty_url, "alerts", "downgrade", "alerts_0014")
+    await execute(
+        empty_url,
+        "INSERT INTO alerts.alerts (tenant_id, alert_id, rule_id, subject_kind, subject_id, state,"
+        " severity, started_at, detected_at, resolved_at, rule_version, rule_name, episode,"
+        " start_source, start_event_id, turn, clock_start, resolution, late, labels, evidence,"
+        " corrections, record_version, ended_at) SELECT 'a', gen_random_uuid(), 'r', 'deal', name,"
+        " state, 'info', day + 1, day + seen, day + resolved, 1, 'r', 1, 's', name, 0, day,"
+        " resolution, false, '{}', '{}', '[]', 1, day + ended FROM (VALUES"
+        " ('open', 'firing', 2, NULL, NULL, NULL), ('ended', 'resolved', 2, 3, 'cleared', 5),"
+        " ('buried', 'resolved', 2, 3, 'cleared', NULL), ('late', 'resolved', 4, 3, 'cleared',"
+        " NULL)) AS v (name, state, seen, resolved, resolution, ended), date '2026-03-01' AS day",
+    )
+    await migrate(empty_url)
+    connection = await asyncpg.connect(empty_url)
+    await connection.execute("SELECT set_config('app.tenant', 'a', false)")
+    known = await connection.fetch("SELECT subject_id, end_known_at::date - date '2026-03-01'"
+                                   " FROM alerts_api.alerts_v1")  # fmt: skip
+    await connection.close()
+    assert dict(map(tuple, known)) == {"open": None, "ended": 5, "buried": 3, "late": 4}

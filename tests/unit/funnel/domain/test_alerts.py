@@ -57,6 +57,33 @@ def test_before_a_correction_it_says_what_it_said_then(
     assert _story(found) == _expected(seen)
 
 
+@pytest.mark.parametrize(
+    ("known", "seen"),
+    [
+        (21, (10, None, "firing")),
+        (22, (10, 20, "resolved")),
+        (29, (10, 20, "resolved")),
+        (30, (8, 20, "resolved")),
+    ],
+)
+def test_an_end_that_a_correction_leaves_is_known_as_before(
+    known: float, seen: tuple[float, float | None, str]
+) -> None:
+    moved = replace(ENDED.claim, started_at=h(8))
+    found = shown(replace(ENDED, claim=moved, earlier=((h(30), ENDED.claim),)), h(50), h(known))
+    assert _story(found) == _expected(seen)
+
+
+def test_an_end_that_was_taken_back_and_told_again_was_known_between() -> None:
+    """When it was told first is not kept: as if when it came about."""
+    again = replace(
+        ENDED, claim=replace(ENDED.claim), earlier=((h(30), ENDED.claim),), ended_known=h(45)
+    )
+    seen = [_story(shown(again, h(50), h(known))) for known in (19, 20, 30, 44, 45)]
+    open_, over = _expected((10, None, "firing")), _expected((10, 20, "resolved"))
+    assert seen == [open_, over, open_, open_, over]
+
+
 def test_the_event_is_that_of_the_claim() -> None:
     for known, event in ((None, "late"), (29, "e")):
         found = shown(CORRECTED, h(50), None if known is None else h(known))
