@@ -194,7 +194,8 @@ async def test_ends_that_are_there_stay_known_since_they_were_told(empty_url: st
         " resolution, false, '{}', '{}', '[]', 1, day + ended FROM (VALUES"
         " ('open', 'firing', 2, NULL, NULL, NULL), ('ended', 'resolved', 2, 3, 'cleared', 5),"
         " ('buried', 'resolved', 2, 3, 'cleared', NULL), ('late', 'resolved', 4, 3, 'cleared',"
-        " NULL)) AS v (name, state, seen, resolved, resolution, ended), date '2026-03-01' AS day",
+        " NULL)) AS v (name, state, seen, resolved, resolution, ended),"
+        " (VALUES (date '2026-03-01')) AS d (day)",
     )
     await migrate(empty_url)
     connection = await asyncpg.connect(empty_url)
