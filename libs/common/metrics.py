@@ -188,7 +188,7 @@ CONSUMER_LAG_RECORDS = Gauge(
     ["group", "topic", "partition"],
 )
 CONSUMER_LAG_SECONDS = Gauge(
-    "headway_consumer_lag_seconds", "Age of the last committed record where some wait.", ["group"]
+    "headway_consumer_lag_seconds", "Since when the partition furthest behind waits.", ["group"]
 )
 FUNNEL_EVENTS = Counter(
     "headway_funnel_events_total",
