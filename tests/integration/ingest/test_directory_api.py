@@ -124,7 +124,7 @@ async def test_a_key_is_shown_once_and_kept_as_a_keyed_hash(api: Api, database_u
         trail = [tuple(row) for row in audits]
     await database.close()
     assert bytes(stored or b"") == hash_of(plain, PEPPER)
-    assert plain.rpartition("_")[2] not in str(trail)
+    assert plain.split("_", 2)[2] not in str(trail)
     assert [row[0] for row in trail] == ["tenant.created", "api_key.created", "api_key.created"]
 
 
