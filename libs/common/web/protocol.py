@@ -48,7 +48,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._why: AppError = MALFORMED
         self._bare = 0
         """Bytes since the last one of a body, or since a request's end."""
-        self._in_head = self._receiving = self._lifted = self._deaf = False
+        self._asked = self._in_head = self._receiving = self._lifted = self._deaf = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -107,7 +107,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._why = refusal
             raise _Refused
         super().on_headers_complete()
-        self._in_head = False
+        self._asked, self._in_head = True, False
         if self._door.closing:
             self.cycle.keep_alive = False
 
@@ -137,7 +137,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def shutdown(self) -> None:
         """The server is about to end. A connection that was opened for a request gets its answer,
         though the request is still under way; one that is idle between two ends at once."""
-        if self.cycle is None:
+        if not self._asked:
             self._last_call()
         elif not self._in_head:
             super().shutdown()
@@ -146,7 +146,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self.loop.call_later(_FIRST, self._leave_if_silent)
 
     def _leave_if_silent(self) -> None:
-        if self.cycle is None and not self._bare:
+        if not (self._asked or self._bare):
             self.transport.close()
 
     def _answering(self) -> bool:
