@@ -238,6 +238,12 @@ RULE_EVAL_SECONDS = Histogram(
     "Time to judge some subjects of one tenant by all of its rules, reads and writes included.",
     buckets=_SECONDS,
 )
+ALERTS_PENDING = OwnGauge(
+    "headway_alerts_pending_subjects", "Subjects of real tenants that wait to be judged."
+)
+ALERTS_PENDING_AGE = OwnGauge(
+    "headway_alerts_pending_oldest_age_seconds", "How long the oldest of them has waited."
+)
 ALERTS_TIMER_LATENESS = OwnGauge(
     "headway_alerts_timer_lateness_seconds", "How long the oldest due timer has waited."
 )

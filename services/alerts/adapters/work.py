@@ -10,10 +10,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common.db.database import driver
-from services.alerts.adapters import subjects, turns
+from services.alerts.adapters import subjects, turns, waiting
 from services.alerts.adapters.store import PostgresJudging, judging
 from services.alerts.app.ports import Mark, SubjectKey
-from services.alerts.app.work import EPOCH, Acceptance, Imports, Sandbox
+from services.alerts.app.work import EPOCH, Acceptance, Imports, Sandbox, Waiting
 
 _BIND = text("SELECT set_config('app.tenant', :tenant, true)")
 _WATERMARK = "SELECT min(watermark), count(*) FROM alerts.watermarks WHERE partition < $1"
@@ -123,3 +123,6 @@ class PostgresWork:
 
     async def oldest_timer(self, sandboxes: Collection[str]) -> datetime | None:
         return await subjects.oldest_timer(await self._conn(), sandboxes)
+
+    async def waiting(self, sandboxes: Collection[str]) -> Waiting:
+        return await waiting.waiting(await self._conn(), sandboxes)

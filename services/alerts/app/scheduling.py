@@ -102,8 +102,9 @@ class Scheduler:
         ]
 
     async def look(self) -> bool:
-        """Show how late timers are, and whether too late; those that an import holds are not."""
+        """Show what waits for us, and how late timers are; what an import holds is neither."""
         metrics.show_alerts()
+        await self._show_waiting()
         partitions = await self._count_partitions()
         async with self._database.across_tenants() as tx:
             work = self._work_of(tx)
@@ -112,6 +113,14 @@ class Scheduler:
         if moment is not None:
             _show(moment, oldest)
         return False
+
+    async def _show_waiting(self) -> None:
+        """Asked of the database alone: while log or clock keep us from judging, it grows."""
+        async with self._database.across_tenants() as tx:
+            work = self._work_of(tx)
+            found = await work.waiting(await work.sandboxes())
+        metrics.ALERTS_PENDING.set(found.subjects)
+        metrics.ALERTS_PENDING_AGE.set(found.seconds)
 
     async def _deals_partitions(self) -> int:
         return self._partitions or await self._count_partitions()

@@ -50,6 +50,14 @@ class Acceptance:
         return self.said_at is None or self.said_at >= at
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How many subjects could be judged now, and for how many seconds the first of them could."""
+
+    subjects: int
+    seconds: float
+
+
 def digest_of(tenant_id: str, import_id: UUID | None) -> str | None:
     """What the alerts that an import brought have in common."""
     return None if import_id is None else str(uuid5(tenant_id, "digest", str(import_id)))
@@ -121,5 +129,7 @@ class Work(Protocol):
         ...
 
     async def oldest_timer(self, sandboxes: Collection[str]) -> datetime | None: ...
+
+    async def waiting(self, sandboxes: Collection[str]) -> Waiting: ...
 
     async def mark(self, marks: Collection[Mark]) -> None: ...

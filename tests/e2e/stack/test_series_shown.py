@@ -31,6 +31,8 @@ SHOWN = {
     "headway_funnel_watermark_age_seconds": {"funnel-consumer"},
     "headway_funnel_refold_queue_deals": {"funnel-consumer"},
     "headway_funnel_rebuilds_running": {"funnel-consumer"},
+    "headway_alerts_pending_subjects": {"alerts-scheduler"},
+    "headway_alerts_pending_oldest_age_seconds": {"alerts-scheduler"},
     "headway_alerts_timer_lateness_seconds": {"alerts-scheduler"},
     "headway_alerts_data_late": {"alerts-scheduler"},
     "headway_streams_open": {"reporting-api-1", "reporting-api-2"},

@@ -14,7 +14,7 @@ from libs.common.clock import FakeClock
 from libs.common.eventlog.port import LogUnavailable
 from services.alerts.app.moments import Moments
 from services.alerts.app.scheduling import Scheduler
-from services.alerts.app.work import Work
+from services.alerts.app.work import Waiting, Work
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -58,6 +58,9 @@ class Site:
     async def due(self, *_: object) -> Sequence[object]:
         self.claims += 1
         return []
+
+    async def waiting(self, _: object) -> Waiting:
+        return Waiting(2, 7.0)
 
     async def oldest_timer(self, _: object) -> datetime:
         return START - timedelta(seconds=5)
@@ -114,6 +117,13 @@ async def test_lateness_is_not_told_of_a_clock_in_doubt(site: Site, scheduler: S
     site.ahead = HOUR
     await scheduler.look()
     assert value(metrics.ALERTS_TIMER_LATENESS) == 6
+
+
+async def test_what_waits_is_told_though_the_clock_is_in_doubt(
+    site: Site, scheduler: Scheduler
+) -> None:
+    await scheduler.look()
+    assert (value(metrics.ALERTS_PENDING), value(metrics.ALERTS_PENDING_AGE)) == (2, 7)
 
 
 async def test_a_partition_that_the_topic_has_grown_by_is_waited_for(
