@@ -45,7 +45,7 @@ class IngestSettings:
     """How long the dedup index is left alone after it did not answer."""
     max_waiting: int = 50_000
     """Events that may wait for the log in this process, and half as many of a single tenant; more
-    answer 503."""
+    go to the spool, for which as many may wait."""
     max_group: int = 2_000
     max_batch_bytes: int = MIB
     max_batch_events: int = 1_000

@@ -74,12 +74,25 @@ class Placer:
         such a one; in their order, since the loop wakes requests in the order of their failures."""
         spare = due - self._clock.monotonic() - self._settings.spool_deadline
         seconds = min(self._settings.append_deadline, spare)
-        appended = await self._append_directly(direct, seconds)
+        try:
+            appended = await self._append_directly(direct, seconds)
+        except Overloaded as crowd:
+            return await self._put_instead(direct, crowd)
         if len(appended) == len(direct):
             return appended
         placed = {id(entry.candidate) for entry in appended}
         left = [candidate for candidate in direct if id(candidate) not in placed]
         return [*appended, *await self._put(left, float("-inf"))]
+
+    async def _put_instead(
+        self, direct: Sequence[Candidate], crowd: Overloaded
+    ) -> Sequence[Appended]:
+        """What found no room before the log, at once: of the log itself that says nothing. Raises
+        `crowd` if the spool does not take them either."""
+        try:
+            return await self._put(direct, float("-inf"))
+        except (SpoolFull, Overloaded, TimeoutError) as error:
+            raise crowd from error
 
     async def _put(self, waiting: Sequence[Candidate], until: float) -> Sequence[Appended]:
         """Into the spool; if that fails, before `until` into the log after all, as long as nothing
@@ -104,7 +117,8 @@ class Placer:
         self, direct: Sequence[Candidate], seconds: float
     ) -> Sequence[Appended]:
         """Those that are in the log: nothing if it did not acknowledge in time; it may still have
-        taken them, and what comes twice has one effect."""
+        taken them, and what comes twice has one effect. Raises `Overloaded` where no room is left
+        to wait for it."""
         if not direct or seconds <= 0:
             return []
         log = self._spools.own.log

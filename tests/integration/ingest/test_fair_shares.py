@@ -1,4 +1,5 @@
-"""A41: a tenant that floods a slow log is refused; others are accepted beside it."""
+"""A41: a tenant that floods a slow log goes to the spool, and is refused where that takes no more;
+others are accepted beside it."""
 
 import asyncio
 from pathlib import Path
@@ -12,6 +13,7 @@ from tests.integration.ingest.limiting import LimitedApi, limited
 
 pytestmark = pytest.mark.postgres
 BATCH, ROOM = 5, 40
+WIDE: dict[str, Any] = {"max_waiting": ROOM, "append_deadline": 60, "append_limit": 60}
 
 
 async def send(client: httpx.AsyncClient, name: str) -> httpx.Response:
@@ -28,8 +30,7 @@ async def flood(api: LimitedApi, requests: int) -> "list[asyncio.Task[httpx.Resp
 
 
 async def test_a_flooding_tenant_leaves_room_to_others(database_url: str, tmp_path: Path) -> None:
-    wide: dict[str, Any] = {"max_waiting": ROOM, "append_deadline": 60, "append_limit": 60}
-    async with limited(database_url, tmp_path, "noisy", **wide) as api:
+    async with limited(database_url, tmp_path, "noisy", **WIDE, spool_max_bytes=0) as api:
         victim = await api.new_tenant("victim")
         api.log.gate.clear()
         first = asyncio.create_task(send(await api.new_tenant("first"), "first"))
@@ -50,3 +51,17 @@ async def test_a_flooding_tenant_leaves_room_to_others(database_url: str, tmp_pa
         assert len(taken) == ROOM // 2 // BATCH
     order = [name.partition("-")[0] for name in api.log.ids]
     assert order.index("victim") <= 2 * BATCH, "it waits for a turn, not for the flood"
+
+
+async def test_a_flood_is_accepted_as_long_as_the_spool_takes_it(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with limited(database_url, tmp_path, "lively", **WIDE) as api:
+        api.log.gate.clear()
+        first = asyncio.create_task(send(await api.new_tenant("earlier"), "earlier"))
+        async with asyncio.timeout(30):
+            await api.log.held.wait()
+        noisy = await flood(api, ROOM // BATCH)
+        assert {task.result().status_code for task in noisy if task.done()} == {202}
+        api.log.gate.set()
+        assert {(await task).status_code for task in [first, *noisy]} == {202}
