@@ -8,6 +8,7 @@ for the repetitions that they are.
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 import structlog
 
@@ -99,7 +100,7 @@ class OutboxRelay:
             return ()
         async with self._database.across_tenants() as tx:
             rows = await outbox.claim(tx, self._schema, CHUNK)
-        self._show_age(rows)
+        self._age = self._show_age(rows[0].created_at if rows else None)
         return rows
 
     async def _is_ours(self) -> bool:
@@ -109,9 +110,10 @@ class OutboxRelay:
             return now < self._held_until
         async with self._database.across_tenants() as tx:
             token = await self._lease.hold(tx)
+            oldest = await outbox.oldest_pending_at(tx, self._schema) if token is None else None
         if token is None:
             self._ask_at, self._held_until = now + ASK, now
-            self._show_age(())
+            self._stand_by(oldest)
             return False
         self._ask_at, self._held_until = now + self._lease.seconds / 2, now + self._lease.seconds
         await self._keep_house(now)
@@ -133,12 +135,17 @@ class OutboxRelay:
             for change in changes:
                 log.info("outbox_partition", schema=self._schema, change=change)
 
-    def _show_age(self, rows: Sequence[Pending]) -> None:
-        """How long the oldest row has waited; 0 for a relay that has nothing to do."""
-        oldest = rows[0].created_at if rows else None
+    def _stand_by(self, oldest: datetime | None) -> None:
+        """Another is the relay. What waits is told all the same: it may hang, or be gone."""
+        self._show_age(oldest)
+        self._age = 0.0
+
+    def _show_age(self, oldest: datetime | None) -> float:
+        """How long the oldest row has waited, in seconds; 0 where none waits."""
         age = (self._clock.now() - oldest).total_seconds() if oldest else 0.0
-        self._age = max(0.0, age)
-        metrics.OUTBOX_OLDEST_AGE.labels(self._schema).set(self._age)
+        age = max(0.0, age)
+        metrics.OUTBOX_OLDEST_AGE.labels(self._schema).set(age)
+        return age
 
     async def _append(self, topic: str, rows: Sequence[Pending]) -> None:
         """Append in order. A record that the log refuses for its size must not stop all others."""
