@@ -14,6 +14,8 @@ from typing import Any
 START = datetime(2026, 1, 5, tzinfo=UTC)
 STEP = 6.0
 """Days from one stand of the clock to the next."""
+BEFORE = timedelta(days=12)
+"""Longer than any limit of the rules, so that nothing becomes due by the time that passes."""
 _LATE, _MERGED = 0.2, 0.1
 _OPEN = ("lead", "offer", "talks")
 Event = dict[str, Any]
@@ -80,6 +82,20 @@ def one_by_one(seed: int, deals: int, name: str = "evt") -> Iterator[Sequence[Ev
             told.setdefault(line.group, line)
         waiting = [line for line in waiting if line is not told[line.group]]
         yield _events(told.values())
+
+
+def ending_lately(seed: int, deals: int, name: str = "evt") -> Iterator[Sequence[Event]]:
+    """`one_by_one` for tenants that live in real time: all of it happened `BEFORE` now, or
+    earlier."""
+    told = list(one_by_one(seed, deals, name))
+    last = max(_at(event) for events in told for event in events)
+    shift = datetime.now(UTC) - BEFORE - last
+    for events in told:
+        yield [{**event, "time": (_at(event) + shift).isoformat()} for event in events]
+
+
+def _at(event: Event) -> datetime:
+    return datetime.fromisoformat(event["time"])
 
 
 def _lines(seed: int, deals: int, name: str) -> Sequence[Line]:

@@ -15,6 +15,7 @@ from libs.common.eventlog.kafka_broker import KafkaBroker, listens
 from libs.common.testing.fixtures import own_broker
 from tests.e2e.processes import topics
 from tests.e2e.processes.outage import Outages
+from tests.e2e.processes.sandbox import Sandboxes
 from tests.e2e.processes.scene import Scene, create
 from tests.e2e.processes.stack import Stack
 
@@ -39,6 +40,17 @@ def scene(
     folder = tmp_path_factory.mktemp("stack")
     with scene_on(postgres_server_url, kafka_server, folder) as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+def sandboxes(
+    postgres_server_url: str, kafka_server: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Sandboxes]:
+    asyncio.run(topics.delete_ours(kafka_server))
+    url = asyncio.run(create(postgres_server_url))
+    log_url = f"kafka://{kafka_server}?session={SESSION}"
+    with Stack(tmp_path_factory.mktemp("alerts"), url, log_url) as stack:
+        yield Sandboxes(stack, kafka_server).set()
 
 
 @dataclass

@@ -21,10 +21,9 @@ from tests.e2e.processes.stack import SECRET, Process, Stack, until
 from tests.e2e.processes.stream import PIPELINE
 from tests.e2e.processes.topics import Ends, Kept
 
-PARTS = (
-    ("ingest", "api"), ("alerts", "api"), ("funnel", "worker"),
-    ("alerts", "consumer"), ("alerts", "relay"), ("alerts", "scheduler"),
-)  # fmt: skip
+SCHEDULER, CONSUMER, RELAY = (("alerts", name) for name in ("scheduler", "consumer", "relay"))
+FUNNEL = ("funnel", "worker")
+PARTS = (("ingest", "api"), ("alerts", "api"), FUNNEL, CONSUMER, RELAY, SCHEDULER)
 RULES = (
     Rule("idle", "last_activity_at", timedelta(days=8)),
     Rule("stall", "stage_entered_at", timedelta(days=10)),
@@ -255,11 +254,16 @@ class Sandboxes:
 
     @contextmanager
     def open(
-        self, tenant: str, armed: Mapping[Part, Sequence[str]] | None = None
+        self,
+        tenant: str,
+        armed: Mapping[Part, Sequence[str]] | None = None,
+        *,
+        real: bool = False,
     ) -> Iterator[Sandbox[Crew]]:
-        """A new sandbox with the pipeline and the rules; its processes are stopped at the end."""
+        """A new sandbox with the pipeline and the rules, or a tenant of `real` time; its processes
+        are stopped at the end."""
         ingest, funnel = (self.stack.start(name, "api") for name in ("ingest", "funnel"))
-        key = self._tenant(ingest.ready().url, tenant)
+        key = self._tenant(ingest.ready().url, tenant, sandbox=not real)
         with client(funnel.ready().url, key) as http:
             assert http.put("/v1/pipelines/b2b", json=PIPELINE).status_code == 201
         ingest.stop()
@@ -276,9 +280,9 @@ class Sandboxes:
             for process in self.stack.processes:
                 process.kill()
 
-    def _tenant(self, url: str, tenant: str) -> str:
+    def _tenant(self, url: str, tenant: str, *, sandbox: bool) -> str:
         with client(url, self.operator) as http:
-            body = {"id": tenant, "currency": "EUR", "sandbox": True}
+            body = {"id": tenant, "currency": "EUR", "sandbox": sandbox}
             made = http.post("/v1/tenants", json=body)
         assert made.status_code == 201, made.text
         return str(made.json()["api_key"])

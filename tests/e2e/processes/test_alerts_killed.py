@@ -1,20 +1,22 @@
 """An integrator reads of each alert exactly what the oracle says, whatever dies in between."""
 
-import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
-from tests.e2e.processes import topics
 from tests.e2e.processes.alert_story import story
-from tests.e2e.processes.conftest import SESSION
-from tests.e2e.processes.sandbox import PARTS, Part, Reading, Sandboxes
-from tests.e2e.processes.scene import create
-from tests.e2e.processes.stack import Stack
+from tests.e2e.processes.sandbox import (
+    CONSUMER,
+    FUNNEL,
+    PARTS,
+    RELAY,
+    SCHEDULER,
+    Part,
+    Reading,
+    Sandboxes,
+)
 
 pytestmark = [pytest.mark.e2e, pytest.mark.kafka, pytest.mark.postgres]
-SCHEDULER, CONSUMER, RELAY = (("alerts", name) for name in ("scheduler", "consumer", "relay"))
-FUNNEL = ("funnel", "worker")
 KILLS: tuple[tuple[Part, str], ...] = (
     (SCHEDULER, "alerts.before_write"), (SCHEDULER, "alerts.after_write"),
     (RELAY, "relay.after_append"), (RELAY, "relay.before_mark"),
@@ -26,17 +28,6 @@ KILLS: tuple[tuple[Part, str], ...] = (
     (FUNNEL, "loop.before_report"),
 )  # fmt: skip
 DEALS = 200
-
-
-@pytest.fixture(scope="module")
-def sandboxes(
-    postgres_server_url: str, kafka_server: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Sandboxes]:
-    asyncio.run(topics.delete_ours(kafka_server))
-    url = asyncio.run(create(postgres_server_url))
-    log_url = f"kafka://{kafka_server}?session={SESSION}"
-    with Stack(tmp_path_factory.mktemp("alerts"), url, log_url) as stack:
-        yield Sandboxes(stack, kafka_server).set()
 
 
 @pytest.mark.timeout(200)

@@ -14,11 +14,11 @@ from tests.integration.alerts.rig import PATIENCE, Site
 
 _FOLDED = """SELECT partition, next_offset FROM funnel.positions
     WHERE reader_group = 'funnel' AND topic = $1"""
-_CONSUMED = """SELECT partition, next_offset FROM alerts.positions
+CONSUMED = """SELECT partition, next_offset FROM alerts.positions
     WHERE reader_group = 'alerts' AND topic = $1"""
-_UNTOLD = """SELECT EXISTS (SELECT FROM funnel_api.waiting_v1 WHERE tenant_id = $1)
+UNTOLD = """SELECT EXISTS (SELECT FROM funnel_api.waiting_v1 WHERE tenant_id = $1)
     OR EXISTS (SELECT FROM funnel.outbox WHERE tenant_id = $1 AND published_at IS NULL)"""
-_WORK = """SELECT EXISTS (SELECT FROM alerts.subjects
+WORK = """SELECT EXISTS (SELECT FROM alerts.subjects
         WHERE tenant_id = $1 AND pending_at IS NOT NULL AND NOT brought)
     OR EXISTS (SELECT FROM alerts.timers WHERE tenant_id = $1
         AND due_at <= (SELECT min(watermark) FROM alerts.watermarks))
@@ -62,10 +62,10 @@ async def quiet(site: Site) -> None:
     """
     async with asyncio.timeout(PATIENCE):
         await _reached(site, _FOLDED, CRM_EVENTS)
-        while await site.hand.fetchval(_UNTOLD, site.tenant):
+        while await site.hand.fetchval(UNTOLD, site.tenant):
             await asyncio.sleep(0.02)
-        await _reached(site, _CONSUMED, DEALS)
-        while await site.hand.fetchval(_WORK, site.tenant):
+        await _reached(site, CONSUMED, DEALS)
+        while await site.hand.fetchval(WORK, site.tenant):
             await asyncio.sleep(0.02)
 
 

@@ -1,11 +1,10 @@
 """A seeded story of a real tenant, told event by event: its records are the oracle's."""
 
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 
-from tests.e2e.processes.alert_story import Event, one_by_one
+from tests.e2e.processes.alert_story import Event, ending_lately
 from tests.e2e.processes.oracle_alerts import Oracle
 from tests.e2e.processes.sandbox import RULES, Reading, definition
 from tests.e2e.processes.topics import Kept
@@ -13,17 +12,6 @@ from tests.integration.alerts.lived import quiet
 from tests.integration.alerts.rig import Said, Site
 
 pytestmark = pytest.mark.postgres
-_BEFORE = timedelta(days=12)
-"""How long ago the story ends: no limit of `RULES` is longer, so nothing becomes due meanwhile."""
-
-
-def rounds(seed: int, deals: int) -> Iterator[Sequence[Event]]:
-    """Of one group one event a time; the last of all happened `_BEFORE` now."""
-    told = list(one_by_one(seed, deals))
-    last = max(_at(event) for events in told for event in events)
-    shift = datetime.now(UTC) - _BEFORE - last
-    for events in told:
-        yield [{**event, "time": (_at(event) + shift).isoformat()} for event in events]
 
 
 def _at(event: Event) -> datetime:
@@ -55,7 +43,7 @@ async def _read(site: Site) -> Reading:
 
 async def test_a_real_tenants_records_are_the_oracles(real: Site) -> None:
     oracle = await _published(real)
-    for events in rounds(4, 60):
+    for events in ending_lately(4, 60):
         await real.say(*map(_said, events))
         await quiet(real)
         oracle.hear(events)
