@@ -100,14 +100,19 @@ class _Wiring:
         self._exports = Database(url, "headway_ingest_api", pool_size=2, statement_timeout=60)
         self._worker = Database(url, "headway_ingest_worker", statement_timeout=30)
         self._sandboxes, self._counts = SqlSandboxes(self._worker), ConnectionCounts()
-        self._counting = CountsWriter(self._worker, self._counts, resources.clock)
         self._recorder = Recorder(
             SqlRecordings(self._worker, resources.clock),
             resources.key_for("pseudonyms"),
             resources.clock,
         )
         self._unappended = Unappended()
-        self._expressions = Cel()
+        self._expressions, self._sealer = Cel(), Sealer(resources.key_for("connections"))
+        self._lookup = ConnectionLookup(
+            self._api, self._sealer, self._expressions, resources.clock, settings
+        )
+        self._counting = CountsWriter(
+            self._worker, self._counts, resources.clock, self._lookup.look_again
+        )
         self._index = SqlIndex(self._worker)
         self._topic, self._spools = self._own_topic(), self._spooling()
         self._keeper = LaterKeeper(SqlKeeper(self._worker), self._folders("put-aside"), settings)
@@ -160,14 +165,13 @@ class _Wiring:
 
     def _state(self) -> IngestState:
         clock, settings = self._resources.clock, self._settings
-        sealer = Sealer(self._resources.key_for("connections"))
         files = ImportFiles(self._resources.settings.data_dir / "imports", settings)
         reads = Reads(self._api, self._exports, settings.export_page)
         return IngestState(
             acceptor=self._acceptor,
             receiver=self._receiver(),
-            lookup=ConnectionLookup(self._api, sealer, self._expressions, clock, settings),
-            sealer=sealer,
+            lookup=self._lookup,
+            sealer=self._sealer,
             counting=self._counting,
             sandboxes=self._sandboxes,
             status=StatusReader(reads, clock),

@@ -5,18 +5,24 @@ nights and weekends, and says nothing of a connection in its first week.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 import structlog
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common import metrics
 from libs.common.clock import Clock
 from libs.common.db.database import Database
-from services.ingest.adapters import channel_expiry, connection_counters, connection_secrets
+from services.ingest.adapters import (
+    channel_expiry,
+    connection_counters,
+    connection_secrets,
+    connection_signatures,
+)
 from services.ingest.adapters.transactions import worker_transaction
 from services.ingest.app.connection_counts import SKEW, ConnectionCounts, Key, Tally
 from services.ingest.app.ports import IndexUnavailable
@@ -67,10 +73,18 @@ _log = structlog.get_logger(__name__)
 
 
 class CountsWriter:
-    """`database` is a pool of the worker role; what it does not take waits for the next second."""
+    """`database` is a pool of the worker role; what it does not take waits for the next second.
+    `learned` is told each connection of which more is known than before."""
 
-    def __init__(self, database: Database, counts: ConnectionCounts, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        counts: ConnectionCounts,
+        clock: Clock,
+        learned: Callable[[str], None] = lambda _connection_id: None,
+    ) -> None:
         self._database, self._counts, self._clock = database, counts, clock
+        self._learned = learned
         self._task: asyncio.Task[None] | None = None
         self._look_at = float("-inf")
 
@@ -91,20 +105,27 @@ class CountsWriter:
             return
         try:
             async with worker_transaction(self._database) as tx:
-                ordered = sorted(taken.items())  # two writers must not lock crosswise
-                await tx.execute(_COUNT, [_counted(key, tally) for key, tally in ordered])
-                if hours := [row for key, tally in ordered for row in _hours(key, tally)]:
-                    await tx.execute(_HOUR, hours)
-                if matched := [row for key, tally in ordered for row in _matched(key, tally)]:
-                    await connection_secrets.matched(tx, matched)
-                for key, tally in ordered:
-                    await connection_counters.write(tx, key, tally.numbers, self._clock.now())
+                await self._write(tx, sorted(taken.items()))  # two must not lock crosswise
         except BaseException:
             self._counts.give_back(taken)
             raise
         for (_, connection_id), tally in taken.items():
+            if tally.signatures:
+                self._learned(connection_id)
             if tally.refused:
                 _log.warning("deliveries_refused", connection=connection_id, times=tally.refused)
+
+    async def _write(self, tx: AsyncConnection, ordered: Sequence[tuple[Key, Tally]]) -> None:
+        """The connection's own row comes first, as where its owner changes it."""
+        if signed := [row for key, tally in ordered for row in _signed(key, tally)]:
+            await connection_signatures.learn(tx, signed)
+        await tx.execute(_COUNT, [_counted(key, tally) for key, tally in ordered])
+        if hours := [row for key, tally in ordered for row in _hours(key, tally)]:
+            await tx.execute(_HOUR, hours)
+        if matched := [row for key, tally in ordered for row in _matched(key, tally)]:
+            await connection_secrets.matched(tx, matched)
+        for key, tally in ordered:
+            await connection_counters.write(tx, key, tally.numbers, self._clock.now())
 
     async def look(self, now: datetime) -> None:
         """Tell how many connections are silent or miss numbers and when their channels expire, and
@@ -156,4 +177,11 @@ def _matched(key: Key, tally: Tally) -> list[Mapping[str, Any]]:
     return [
         {"tenant_id": key[0], "connection_id": key[1], "mark": mark, "at": at}
         for mark, at in sorted(tally.matched.items())
+    ]
+
+
+def _signed(key: Key, tally: Tally) -> list[Mapping[str, Any]]:
+    return [
+        {"tenant_id": key[0], "connection_id": key[1], "public_url": url, "version": version}
+        for url, version in sorted(tally.signatures.items())
     ]

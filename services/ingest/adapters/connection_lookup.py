@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,7 +27,7 @@ FRESH = timedelta(seconds=30)
 STALE = timedelta(hours=24)
 _LIMIT = 10_000
 _LOOKUP = text("""
-    SELECT tenant_id, definition, sealed FROM ingest_api.connection_lookup_v1
+    SELECT tenant_id, definition, sealed, signature_seen FROM ingest_api.connection_lookup_v1
     WHERE connection_id = :connection_id
 """)
 
@@ -74,6 +74,11 @@ class ConnectionLookup:
     def forget(self, connection_id: str) -> None:
         """It has changed: look at it anew."""
         self._seen.pop(connection_id, None)
+
+    def look_again(self, connection_id: str) -> None:
+        """More is known of it: ask at once, and go on with what is there if nobody answers."""
+        if seen := self._seen.get(connection_id):
+            self._seen[connection_id] = replace(seen, at=seen.at - FRESH)
 
     def _rests(self) -> bool:
         """Whether PostgreSQL did not answer a moment ago: what is known does not wait for it."""
@@ -122,7 +127,8 @@ class ConnectionLookup:
         secrets = self._sealer.open(tenant, connection_id, row["sealed"])
         marks = [mark(bytes(one)) for one in row["sealed"]]
         definition = orjson.loads(row["definition"])
-        found = live(tenant, connection_id, definition, secrets, mapping, marks)
+        seen = row["signature_seen"]
+        found = live(tenant, connection_id, definition, secrets, mapping, marks, seen)
         if len(self._seen) >= _LIMIT:
             self._seen.pop(next(iter(self._seen)))
         self._seen[connection_id] = _Seen(found, now)

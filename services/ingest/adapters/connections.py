@@ -11,13 +11,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from libs.common.clock import Clock
 from libs.common.db import audit
 from services.ingest.adapters import connection_secrets
-from services.ingest.domain.connections import LATER, ConnectionVersion, StoredConnection
+from services.ingest.domain.connections import (
+    LATER,
+    ConnectionVersion,
+    StoredConnection,
+    keeps_seen,
+)
 
 _HOLD = text(
     "SELECT pg_advisory_xact_lock(hashtextextended('ingest.connections ' || :tenant_id, 0))"
 )
 _COLUMNS = """tenant_id, connection_id, version, definition, sealed, sealed_at, deleted,
-    published_at, published_by"""
+    published_at, published_by, signature_seen"""
 _ONE = text(f"""
     SELECT {_COLUMNS} FROM ingest.connections
     WHERE tenant_id = :tenant_id AND connection_id = :connection_id
@@ -31,13 +36,15 @@ _COUNT = text("SELECT count(*) FROM ingest.connections WHERE tenant_id = :tenant
 _INSERT = text(f"""
     INSERT INTO ingest.connections ({_COLUMNS})
     VALUES (:tenant_id, :connection_id, :version, CAST(:definition AS json),
-        CAST(:sealed AS bytea[]), :sealed_at, :deleted, :published_at, :published_by)
+        CAST(:sealed AS bytea[]), :sealed_at, :deleted, :published_at, :published_by,
+        :signature_seen)
     ON CONFLICT DO NOTHING
 """)  # noqa: S608
 _UPDATE = text("""
     UPDATE ingest.connections SET version = :version, definition = CAST(:definition AS json),
         sealed = CAST(:sealed AS bytea[]), sealed_at = :sealed_at, deleted = :deleted,
-        published_at = :published_at, published_by = :published_by
+        published_at = :published_at, published_by = :published_by,
+        signature_seen = CASE WHEN :keeps_seen THEN signature_seen END
     WHERE tenant_id = :tenant_id AND connection_id = :connection_id
 """)
 _VERSION_COLUMNS = """connection_id, version, definition, secrets_changed, deleted, published_at,
@@ -112,6 +119,7 @@ async def publish(
         "definition": orjson.dumps(new.definition).decode(),
         "sealed": list(new.sealed),
         "secrets_changed": held is None or held.sealed != new.sealed,
+        "keeps_seen": held is not None and keeps_seen(held, new),
     }
     written = await tx.execute(_INSERT if held is None else _UPDATE, values)
     if written.rowcount != 1:

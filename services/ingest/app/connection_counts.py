@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from services.ingest.domain.connections import Live
 from services.ingest.domain.counters import MOST
+from services.ingest.domain.crm.model import SignatureVersion
 from services.ingest.domain.ranges import Ranges, united
 
 Key = tuple[str, str]
@@ -56,6 +57,8 @@ class Tally:
     """When a secret, by its mark, proved a delivery last."""
     numbers: dict[str, Numbers] = field(default_factory=dict)
     """By the pointer that showed them."""
+    signatures: dict[str, SignatureVersion] = field(default_factory=dict)
+    """What proved a delivery and was not known to, by the public URL at which it did."""
 
     def add(self, other: "Tally") -> None:
         self.deliveries += other.deliveries
@@ -70,6 +73,7 @@ class Tally:
             self.matched[mark] = max(at, self.matched.get(mark, at))
         for pointer, numbers in other.numbers.items():
             self.numbers[pointer] = self.numbers.get(pointer, Numbers()).with_(numbers)
+        self.signatures.update(other.signatures)
 
 
 class ConnectionCounts:
@@ -97,6 +101,11 @@ class ConnectionCounts:
         if place < len(live.marks):
             tally = Tally(matched={live.marks[place]: at})
             self._of((live.tenant_id, live.connection_id)).add(tally)
+
+    def learned(self, live: Live, seen: SignatureVersion) -> None:
+        """Its CRM signs by this version, at the URL that the connection has."""
+        tally = Tally(signatures={live.connection.public_url or "": seen})
+        self._of((live.tenant_id, live.connection_id)).add(tally)
 
     def refused(self, live: Live) -> None:
         """A delivery that was not proven. Anybody can send those, so that they tell nothing about

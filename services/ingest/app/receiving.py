@@ -122,6 +122,8 @@ class Receiver:
             log("delivery_refused", connection=live.connection_id, code=refused.code)
             raise
         self._counts.proven(live, place, now)
+        if seen := self._connectors[live.kind].taught(delivery, live.connection):
+            self._counts.learned(live, seen)
         metrics.INGEST_PROVEN.labels(live.kind, "old" if place else "newest").inc()
         _log.debug(
             "delivery_proven", connection=live.connection_id, kind=live.kind, proven_by=place

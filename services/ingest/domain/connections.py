@@ -6,7 +6,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from services.ingest.domain.crm.model import Connection, Kind
+from services.ingest.domain.crm.model import Connection, Kind, SignatureVersion
 from services.ingest.domain.mapping.compiled import CompiledMapping
 
 Definition = Mapping[str, Any]
@@ -35,6 +35,8 @@ class StoredConnection:
     deleted: bool
     published_at: datetime
     published_by: str
+    signature_seen: SignatureVersion | None = None
+    """Learned from deliveries, beside its versions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ def live(
     secrets: Sequence[str],
     mapping: CompiledMapping | None = None,
     marks: Sequence[str] = (),
+    seen: SignatureVersion | None = None,
 ) -> Live:
     connection = Connection(
         connection_id=connection_id,
@@ -95,6 +98,7 @@ def live(
         field_map=definition["field_map"],
         mapping=mapping,
         weakest_signature=definition.get("weakest_signature"),
+        signature_seen=seen,
     )
     return Live(
         tenant_id,
@@ -139,3 +143,13 @@ def deleted(held: StoredConnection, at: datetime, by: str) -> StoredConnection:
     """The version that ends it; its secrets are gone."""
     ended = next_version(held, (held.tenant_id, held.connection_id), held.definition, (), at, by)
     return replace(ended, deleted=True)
+
+
+def keeps_seen(held: StoredConnection, new: StoredConnection) -> bool:
+    """Whether what `held` has learned of its CRM's signatures holds for what follows it: not of
+    another app or URL, nor where the owner says that older ones will do. A setting that is left
+    out or taken back says nothing, and opens nothing."""
+    if held.deleted or new.deleted:
+        return False
+    same = all(held.definition[name] == new.definition[name] for name in ("kind", "public_url"))
+    return same and new.definition["weakest_signature"] in (None, "v3")

@@ -64,8 +64,9 @@ class PutConnection(Command):
     until `old_secret_expires_at`. `counter` is a JSON pointer into bodies, to a number that the
     source raises by one with each delivery. Until `record_until`, at most 14 days ahead, deliveries
     are recorded, redacted. `channel_expires_at` is when the channel ends through which Zoho
-    delivers. `weakest_signature` is what a delivery of HubSpot must have at least: by itself `v3`,
-    which signs a time, where there is a `public_url` by which it can be judged."""
+    delivers. `weakest_signature` is what a delivery of HubSpot must have at least. Without it older
+    versions are taken until `v3`, which signs a time, has proven a delivery at this `public_url`,
+    and that one is asked for from then on; `signature_seen` of the connection tells."""
 
     kind: Kind
     secrets: Annotated[list[Secret], Field(min_length=1, max_length=MAX_SECRETS)] | None = None

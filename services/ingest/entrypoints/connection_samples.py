@@ -61,7 +61,8 @@ async def test_connection(
         secrets = ingest.sealer.open(tenant, connection_id, stored.sealed)
     except CannotOpen:
         raise secrets_of_no_use() from None
-    tried = live(tenant, connection_id, stored.definition, secrets, mapping)
+    seen = stored.signature_seen
+    tried = live(tenant, connection_id, stored.definition, secrets, mapping, seen=seen)
     delivery = _delivery(sample, ingest.clock.now())
     try:
         return await asyncio.to_thread(lambda: _answer(_shown(ingest, tried, delivery)))

@@ -18,6 +18,7 @@ def shown(connection: StoredConnection) -> dict[str, Any]:
         "id": connection.connection_id,
         "version": connection.version,
         **connection.definition,
+        "signature_seen": connection.signature_seen,
         "replay_guard": _replay_guard(connection),
         "live_secrets": len(connection.sealed),
         "secrets_changed_at": connection.sealed_at,
@@ -31,7 +32,7 @@ def _replay_guard(connection: StoredConnection) -> str:
     kind, told = connection.definition["kind"], connection.definition
     signs = CONNECTORS[kind].signs_time
     if kind == "hubspot":
-        signs = weakest_of(told["weakest_signature"], told["public_url"]) == "v3"
+        signs = weakest_of(told["weakest_signature"], connection.signature_seen) == "v3"
     return "signed_time" if signs else "dedup_only"
 
 

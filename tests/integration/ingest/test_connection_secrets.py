@@ -154,7 +154,8 @@ def test_it_is_known_of_every_kind_whether_it_signs_a_time() -> None:
 async def test_a_connection_tells_how_strong_its_proof_is(api: Api, kind: Kind) -> None:
     """A replay is refused by its age where the time is signed, else it is only without effect."""
     own, secret = standard(api, kind.replace("_", "-")), KEY
-    guard = "signed_time" if SIGNED_TIME[kind] else "dedup_only"
+    signs = SIGNED_TIME[kind] and kind != "hubspot"  # of which it is learned from deliveries
+    guard = "signed_time" if signs else "dedup_only"
     url = HUBSPOT_URL if kind == "hubspot" else None
     made = await put(api, own, kind=kind, secrets=[secret], public_url=url)
     assert made.json()["replay_guard"] == guard
@@ -186,10 +187,13 @@ async def test_a_captured_delivery_of_hubspot_without_its_signed_time(
     api: Api, asked: str | None, guard: str, answer: tuple[int, str | None]
 ) -> None:
     """An older signature beside it signs no time. One that the owner has not said to be too weak
-    may be all that the app has, and HubSpot ends what is answered 401."""
+    may be all that the app has by now, and HubSpot ends what is answered 401."""
     own, body = standard(api, "hub"), gap_of("x")
-    made = await put(api, own, **HUB, weakest_signature=asked)
-    assert (made.json()["weakest_signature"], made.json()["replay_guard"]) == (asked, guard)
+    await put(api, own, **HUB, weakest_signature=asked)
+    met = hubspot_signed(body, KEY) | hubspot_v3(body, KEY)
+    assert (await deliver(api, own, body, met)).status_code == 202
+    made = await shown(api, own)
+    assert (made["weakest_signature"], made["replay_guard"]) == (asked, guard)
     captured = hubspot_signed(body, KEY) | hubspot_v3(body, KEY, age=301)
     stale = await deliver(api, own, body, captured)
     assert (stale.status_code, stale.json()["code"]) == (401, "stale")
@@ -202,14 +206,18 @@ async def test_a_captured_delivery_of_hubspot_without_its_signed_time(
     assert (await deliver(api, own, body, whole)).status_code == 202
 
 
-async def test_an_app_that_signs_by_version_1_alone_loses_nothing_until_its_owner_says_so(
+async def test_an_app_that_signs_by_version_1_alone_loses_nothing(
     api: Api, database_url: str
 ) -> None:
-    """Also on a connection of an earlier release, which has no such setting."""
+    """Also on a connection of an earlier release, which has no such setting. Once it has signed by
+    version 3 its owner has to say that it no longer does."""
     own, body = standard(api, "hub"), gap_of("x")
     made = await put(api, own, **HUB)
     await forget_setting(database_url, own, "weakest_signature")
     cast(Any, api.service.state).lookup.forget(own)
+    assert (await deliver(api, own, body, hubspot_signed(body, KEY))).status_code == 202
+    assert (await deliver(api, own, body, hubspot_v3(body, KEY))).status_code == 202
+    assert (await shown(api, own))["signature_seen"] == "v3"
     refused = await deliver(api, own, body, hubspot_signed(body, KEY))
     assert (refused.status_code, refused.json()["code"]) == (503, "connection_incomplete")
     assert "put weakest_signature v1" in refused.json()["detail"]

@@ -17,7 +17,7 @@ from services.ingest.domain.crm.bodies import (
 )
 from services.ingest.domain.crm.drafts import Draft
 from services.ingest.domain.crm.fields import ident, spelled
-from services.ingest.domain.crm.hubspot_signatures import verify
+from services.ingest.domain.crm.hubspot_signatures import taught, verify
 from services.ingest.domain.crm.model import (
     Connection,
     Connector,
@@ -107,5 +107,5 @@ def _company(action: str, part: Mapping[str, Any], draft: Draft) -> Iterable[Tol
             yield draft.event("account.upserted", {"account_id": account_id, name: value})
 
 
-CONNECTOR = Connector(verify, translate, signs_time=True)
+CONNECTOR = Connector(verify, translate, signs_time=True, taught=taught)
 """v1 and v2 sign none: they are taken only where a connection asks for no more."""

@@ -26,11 +26,19 @@ _DECODED = {
 _ESCAPES = re.compile("|".join(_DECODED), re.IGNORECASE)
 
 
-def weakest_of(asked: SignatureVersion | None, public_url: str | None) -> SignatureVersion:
-    """What a delivery must have at least: what its owner asks for, else the strongest that can be
-    judged. A weaker one beside it would let whoever has seen a delivery send it again at any age,
-    without the header that tells its time."""
-    return asked or ("v3" if public_url else "v1")
+def weakest_of(asked: SignatureVersion | None, seen: SignatureVersion | None) -> SignatureVersion:
+    """What a delivery must have at least: what its owner asks for, else what the app has been seen
+    to sign by. A weaker one beside it would let whoever has seen a delivery send it again at any
+    age, without the header that tells its time. But until it is seen an app may sign no better."""
+    return asked or seen or "v1"
+
+
+def taught(delivery: Delivery, connection: Connection) -> SignatureVersion | None:
+    """A delivery that is proven and has a third version is proven by it. An owner who takes older
+    ones all the same has nothing to learn; one who asks for the third may take that back."""
+    wanted = connection.weakest_signature in (None, "v3")
+    learns = wanted and connection.signature_seen is None
+    return "v3" if learns and V3 in delivery.headers else None
 
 
 def verify(delivery: Delivery, connection: Connection, now: datetime) -> int:
@@ -53,10 +61,10 @@ def verify(delivery: Delivery, connection: Connection, now: datetime) -> int:
 
 
 def _refuse_weaker(version: str, connection: Connection) -> None:
-    """HubSpot ends a delivery that is answered 401. Of an app that signs no better, and of whose
-    owner nobody knows yet whether that will do, it must not."""
+    """HubSpot ends a delivery that is answered 401. Of an app that signs no better any more, and
+    of whose owner nobody knows yet whether that will do, it must not."""
     asked = connection.weakest_signature
-    needed = weakest_of(asked, connection.public_url)
+    needed = weakest_of(asked, connection.signature_seen)
     if version >= needed:
         return
     missing = f"signed by {version} alone, which this connection does not take: {needed} is missing"

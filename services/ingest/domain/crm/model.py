@@ -45,7 +45,8 @@ class Connection:
 
     `public_url` is the full URL as the CRM calls it, the newest of `secrets` comes first,
     `mapping` translates what is of the kind `generic`, and `weakest_signature` is what a delivery
-    of HubSpot must have at least; `None`: its owner has not said.
+    of HubSpot must have at least; `None`: its owner has not said. Then `signature_seen` is, the
+    strongest that has proven one at this URL.
     """
 
     connection_id: str
@@ -57,6 +58,7 @@ class Connection:
     field_map: Mapping[str, str] = field(default_factory=dict)
     mapping: CompiledMapping | None = field(default=None, repr=False)
     weakest_signature: SignatureVersion | None = None
+    signature_seen: SignatureVersion | None = None
 
     @property
     def source(self) -> str:
@@ -130,6 +132,12 @@ Verify = Callable[[Delivery, Connection, datetime], int]
 """The place in `secrets` of the one that proves the delivery. Raises `Refused`, or `Incomplete`."""
 Translate = Callable[[Delivery, Connection], Translation]
 """Raises `Unreadable`."""
+Taught = Callable[[Delivery, Connection], SignatureVersion | None]
+"""What a proven delivery shows of how its CRM signs, if the connection does not know it."""
+
+
+def _nothing(_delivery: Delivery, _connection: Connection) -> None:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,3 +148,4 @@ class Connector:
     verify: Verify
     translate: Translate
     signs_time: bool
+    taught: Taught = _nothing

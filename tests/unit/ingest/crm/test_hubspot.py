@@ -40,9 +40,11 @@ from tests.unit.ingest.crm.checks import (
 )
 
 SECRET, URL = "yyyyyyyy-yyyy-yyyy-yyyy-yyyyyyyyyyyy", "https://www.example.com/webhook_uri"
-HUB = Connection("hub", secrets=(SECRET,), public_url=URL)
+HUB = Connection("hub", secrets=(SECRET,), public_url=URL, signature_seen="v3")
 OLDER, STRICT = replace(HUB, weakest_signature="v1"), replace(HUB, weakest_signature="v3")
-"""What it takes when its owner says so; by itself it asks for the third version."""
+"""What it takes when its owner says so; by itself it asks for the third version, once it has met
+that one."""
+UNMET = replace(HUB, signature_seen=None)
 PYTHON, NODE = b"{'example_field':'example_value'}", b'{"example_field":"example_value"}'
 SDK_TIME = datetime(1970, 1, 1, 4, 10, tzinfo=UTC)
 V1, V3, V3_TIME = "x-hubspot-signature", "x-hubspot-signature-v3", "x-hubspot-request-timestamp"
@@ -157,14 +159,14 @@ def test_a_captured_delivery_without_its_v3_proves_nothing_at_any_age(older: int
 
 
 @pytest.mark.parametrize("weakest", ["v1", "v2", "v3", None])
-@pytest.mark.parametrize("url", [URL, None])
+@pytest.mark.parametrize(("url", "seen"), [(URL, "v3"), (URL, None), (None, None)])
 def test_what_is_weaker_than_the_connection_asks_for(
-    weakest: SignatureVersion | None, url: str | None
+    weakest: SignatureVersion | None, url: str | None, seen: SignatureVersion | None
 ) -> None:
     """Without a URL nothing but the first version can be judged, and without a word of the owner
-    the strongest that can be is asked for."""
-    asked = replace(HUB, weakest_signature=weakest, public_url=url)
-    needed = weakest or ("v3" if url else "v1")
+    what the app has been seen to sign by is asked for."""
+    asked = replace(HUB, weakest_signature=weakest, public_url=url, signature_seen=seen)
+    needed = weakest or seen or "v1"
     for version, signed in zip(("v1", "v2", "v3"), every_version(NODE), strict=True):
         if version > "v1" and url is None:
             assert refusal(signed, asked) == INCOMPLETE
@@ -172,16 +174,16 @@ def test_what_is_weaker_than_the_connection_asks_for(
             assert refusal(signed, asked) == ("signature_missing" if weakest else INCOMPLETE)
         else:
             assert verify(signed, asked, NOW) == 0
-    assert needed == weakest_of(weakest, url)
+    assert needed == weakest_of(weakest, seen)
 
 
 def test_a_wrong_older_signature_is_the_senders_fault_whatever_is_asked_for() -> None:
-    for asked in (HUB, STRICT, OLDER, replace(HUB, public_url=None)):
+    for asked in (HUB, STRICT, OLDER, UNMET, replace(UNMET, public_url=None)):
         assert refusal(old(v1(NODE, "x"), "v1", NODE), asked) == "signature_invalid"
         assert refusal(Delivery(NODE, {}), asked) == "signature_missing"
 
 
-@pytest.mark.parametrize("asked", [OLDER, HUB, STRICT])
+@pytest.mark.parametrize("asked", [OLDER, HUB, STRICT, UNMET])
 def test_a_wrong_v3_is_not_rescued_by_a_right_v1(asked: Connection) -> None:
     right = by_two(NODE, 0)
     assert verify(right, asked, NOW) == 0
@@ -192,7 +194,7 @@ def test_a_wrong_v3_is_not_rescued_by_a_right_v1(asked: Connection) -> None:
 
 
 def test_v2_and_v3_without_the_public_url_are_no_fault_of_the_sender() -> None:
-    unknown = replace(HUB, public_url=None)
+    unknown = replace(UNMET, public_url=None)
     for signed in (v3(), old(v2(NODE), "v2", NODE), v3(secret="another")):
         with pytest.raises(Incomplete, match="public_url"):
             verify(signed, unknown, NOW)
@@ -200,7 +202,7 @@ def test_v2_and_v3_without_the_public_url_are_no_fault_of_the_sender() -> None:
 
 
 def test_what_is_the_senders_fault_is_so_also_without_the_public_url() -> None:
-    unknown, late = replace(HUB, public_url=None), v3(at=NOW - timedelta(seconds=301))
+    unknown, late = replace(UNMET, public_url=None), v3(at=NOW - timedelta(seconds=301))
     untimed = Delivery(NODE, {"x-hubspot-signature-v3": "x"})
     for wrong in (late, untimed, old("", "v2", NODE), old(v1(NODE, "x"), "v1", NODE)):
         assert is_refused(verify, wrong, unknown)
@@ -221,7 +223,7 @@ def test_what_is_the_senders_fault_is_so_also_without_the_public_url() -> None:
     ],
 )
 def test_what_was_signed_otherwise_is_refused(signed: Delivery) -> None:
-    assert all(is_refused(verify, signed, asked) for asked in (HUB, OLDER, STRICT))
+    assert all(is_refused(verify, signed, asked) for asked in (HUB, OLDER, STRICT, UNMET))
 
 
 def as_it_came(signed: Delivery) -> Delivery:
