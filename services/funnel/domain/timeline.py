@@ -4,15 +4,14 @@ The union over the deals that ended in it: before a merge theirs, from it on its
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from libs.common.contracts import events as ev
 from services.funnel.domain.fold import GroupFold, is_context
-from services.funnel.domain.model import Facts, FoldEvent, JsonObject
-
-_ATTRIBUTE = "attributes."
+from services.funnel.domain.model import Facts, FoldEvent
+from services.funnel.domain.old_values import OldValue, OldValues, same
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +26,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """An event and the changes that followed from it."""
+    """An event, the changes that followed from it, and the old values that its source claims."""
 
     event: FoldEvent
     changes: Sequence[Change]
+    old_values: Sequence[OldValue] = ()
 
     @property
     def is_activity(self) -> bool:
@@ -46,16 +46,26 @@ def timeline(
 ) -> list[Moment]:
     """Oldest first, up to `valid_at`; `known` is the group's stream, `fold` knows it, unfolded."""
     moments: list[tuple[frozenset[str], Moment]] = []
+    old_values = OldValues()
     for event in known:
         if event.occurred_at > valid_at:
             break
-        before = _facts(fold)
-        about = frozenset() if is_context(event) else frozenset((fold.target(event),))
-        fold.extend([event])
-        changes = list(_changes(before, _facts(fold)))
-        moments.append((about | {change.deal_id for change in changes}, Moment(event, changes)))
+        moments.append(_moment(event, fold, old_values))
     held = united(deal_id, fold)
     return [_own(moment, held) for about, moment in moments if about & held]
+
+
+def _moment(
+    event: FoldEvent, fold: GroupFold, old_values: OldValues
+) -> tuple[frozenset[str], Moment]:
+    """Fold the event; with the deals that it is about or that it changed."""
+    before = _facts(fold)
+    target = None if is_context(event) else fold.target(event)
+    claimed = () if target is None else old_values.of(event, target, fold.deals.get(target))
+    fold.extend([event])
+    changes = list(_changes(before, _facts(fold)))
+    about = {change.deal_id for change in changes} | ({target} if target is not None else set())
+    return frozenset(about), Moment(event, changes, claimed)
 
 
 def united(deal_id: str, fold: GroupFold) -> set[str]:
@@ -64,7 +74,7 @@ def united(deal_id: str, fold: GroupFold) -> set[str]:
 
 
 def _own(moment: Moment, deals: set[str]) -> Moment:
-    return Moment(moment.event, [c for c in moment.changes if c.deal_id in deals])
+    return replace(moment, changes=[c for c in moment.changes if c.deal_id in deals])
 
 
 def _facts(fold: GroupFold) -> dict[str, Mapping[str, Any]]:
@@ -74,7 +84,7 @@ def _facts(fold: GroupFold) -> dict[str, Mapping[str, Any]]:
 def _flat(facts: Facts) -> Mapping[str, Any]:
     fields = facts._asdict()
     attributes = fields.pop("attributes")
-    return fields | {f"{_ATTRIBUTE}{name}": value for name, value in attributes.items()}
+    return fields | {f"{ev.ATTRIBUTE}{name}": value for name, value in attributes.items()}
 
 
 def _changes(
@@ -83,12 +93,5 @@ def _changes(
     for deal_id, now in after.items():
         was = before.get(deal_id, {})
         for field in sorted(was.keys() | now.keys()):
-            if not _same(field, was.get(field), now.get(field)):
+            if not same(field, was.get(field), now.get(field)):
                 yield Change(deal_id, field, was.get(field), now.get(field))
-
-
-def _same(field: str, was: Any, now: Any) -> bool:
-    """Attributes are JSON, where `true` and `1` differ, as they do in history."""
-    if field.startswith(_ATTRIBUTE):
-        return JsonObject(value=was) == JsonObject(value=now)
-    return bool(was == now)

@@ -55,10 +55,26 @@ class TimelineAlert(Shape):
     resolution: Literal["cleared", "manual", "superseded", "retracted"] | None
 
 
+class OldValue(Shape):
+    """What the source claims a field was before its event, beside what our own log had there.
+
+    Both are null where there is no value. `mismatch` is false where our log says nothing of the
+    field, where a closed deal is claimed to be in the stage in which it was closed, and where a
+    change is told again that was told rightly.
+    """
+
+    field: str
+    claimed: Any
+    ours: Any
+    mismatch: bool
+
+
 class TimelineItem(Shape):
     """`data` for an `event` or `activity`; `deal_id`, `field`, `from` and `to` for a `change`.
 
-    An `alert` has `deal_id` and `alert`; its `event_id` is the event that started its clock.
+    An `event` whose source claims old values (`from_stage_id`, `previous`) has `old_values`, and in
+    `old_value_mismatch` whether any of them differs from what our own log had; no claim changes a
+    deal. An `alert` has `deal_id` and `alert`; its `event_id` is the event that started its clock.
     """
 
     kind: Literal["event", "activity", "change", "alert"]
@@ -69,6 +85,8 @@ class TimelineItem(Shape):
     type: str
     actor_id: str | None
     data: dict[str, Any] | None = None
+    old_values: list[OldValue] | None = None
+    old_value_mismatch: bool | None = None
     deal_id: str | None = None
     field: str | None = None
     was: Any = Field(default=None, alias="from")

@@ -6,6 +6,7 @@ from typing import Any
 
 from services.funnel.domain.alerts import ShownAlert
 from services.funnel.domain.model import FoldEvent
+from services.funnel.domain.old_values import OldValue
 from services.funnel.domain.timeline import Change, Moment
 
 Key = tuple[datetime, bool, tuple[Any, ...], int]
@@ -37,7 +38,7 @@ def _said_and_changed(moment: Moment) -> Iterator[dict[str, Any]]:
     """The saying itself, then its changes; read from the end the changes come first."""
     kind = "activity" if moment.is_activity else "event"
     said = moment.event.data.model_dump(mode="json", exclude_unset=True)
-    yield _head(moment.event, kind) | {"data": said}
+    yield _head(moment.event, kind) | {"data": said} | _claimed(moment.old_values)
     for change in moment.changes:
         yield _head(moment.event, "change") | _changed(change)
 
@@ -52,6 +53,17 @@ def _head(event: FoldEvent, kind: str) -> dict[str, Any]:
         "type": event.type,
         "actor_id": getattr(event.data, "actor_id", None),
     }
+
+
+def _claimed(old_values: Sequence[OldValue]) -> dict[str, Any]:
+    """Only of what carries a claim; an old value is null where there is none."""
+    if not old_values:
+        return {}
+    each = [
+        {"field": one.field, "claimed": one.claimed, "ours": one.held, "mismatch": one.mismatch}
+        for one in old_values
+    ]
+    return {"old_values": each, "old_value_mismatch": any(one.mismatch for one in old_values)}
 
 
 def _changed(change: Change) -> dict[str, Any]:

@@ -36,7 +36,7 @@ async def test_every_answer_has_its_shape(funnel: Served) -> None:
         said(0, "account.upserted", "x", name="X", region="north"),
         said(1, "deal.created", pipeline_id="p", stage_id="a", account_id="x", amount="7.5"),
         said(2, "activity.logged", activity_id="c", kind="call"),
-        stage(3, "wild"),
+        stage(3, "wild", from_stage_id="b"),
         said(4, "deal.won"),
     )
     await funnel.caught_up(tenant)

@@ -73,6 +73,24 @@ async def test_a_change_names_its_field_its_values_who_and_by_which_event(funnel
     assert changes(items, "e-call") == {}
 
 
+async def test_what_the_source_claims_of_before_stands_beside_our_own(funnel: Served) -> None:
+    wrong = stage(5, "demo", from_stage_id="lead", id="e-wrong")
+    claimed = {"amount": "7.5", "name": "Nine"}
+    right = said(6, "deal.updated", changes={"amount": "8"}, previous=claimed, id="e-right")
+    tenant = await told(funnel, *STORY, wrong, right)
+    shown = {i["event_id"]: i for i in await listed(funnel, tenant, [], PATH) if "data" in i}
+    assert shown["e-wrong"]["old_value_mismatch"] is True
+    assert shown["e-wrong"]["old_values"] == [
+        {"field": "stage_id", "claimed": "lead", "ours": "offer", "mismatch": True}
+    ]
+    assert shown["e-right"]["old_value_mismatch"] is False
+    assert shown["e-right"]["old_values"] == [
+        {"field": "amount", "claimed": "7.50", "ours": "7.50", "mismatch": False},
+        {"field": "name", "claimed": "Nine", "ours": "Nine", "mismatch": False},
+    ]
+    assert "old_values" not in shown["e-move"], "nothing is claimed"
+
+
 async def test_attributes_change_one_by_one(funnel: Served) -> None:
     tenant = await told(funnel, *STORY)
     items = await listed(funnel, tenant, [], PATH)

@@ -11,9 +11,11 @@ from typing import Any
 from hypothesis import strategies as st
 
 from libs.common.contracts.catalogue import parse, subject_of
+from services.funnel.domain.fold import GroupFold
 from services.funnel.domain.inputs import Inputs, Pipelines, PipelineVersion
 from services.funnel.domain.model import DealState, FoldEvent, StageClass
-from services.funnel.domain.project import state_at
+from services.funnel.domain.project import state_at, stream_of
+from services.funnel.domain.timeline import Moment, timeline
 from services.ingest.domain.crm.model import (
     Connection,
     Delivery,
@@ -151,9 +153,26 @@ def state(
     told: Iterable[Translation], deal: str, pipelines: Mapping[str, Mapping[str, StageClass]]
 ) -> DealState:
     """The deal as the funnel folds it."""
-    events = [_fold_event(one) for one in candidates(told) if one.code is None]
+    return state_at(_fold_events(told), _inputs(pipelines), NOW)[deal]
+
+
+def moments(
+    told: Iterable[Translation], deal: str, pipelines: Mapping[str, Mapping[str, StageClass]]
+) -> list[Moment]:
+    """The deal's timeline."""
+    inputs = _inputs(pipelines)
+    known = stream_of(_fold_events(told), inputs)
+    fold = GroupFold(known, inputs.pipelines.as_known(None), inputs.currency)
+    return timeline(deal, known, NOW, fold)
+
+
+def _inputs(pipelines: Mapping[str, Mapping[str, StageClass]]) -> Inputs:
     defined = {name: [PipelineVersion(NOW, stages)] for name, stages in pipelines.items()}
-    return state_at(events, Inputs("EUR", Pipelines(defined)), NOW)[deal]
+    return Inputs("EUR", Pipelines(defined))
+
+
+def _fold_events(told: Iterable[Translation]) -> list[FoldEvent]:
+    return [_fold_event(one) for one in candidates(told) if one.code is None]
 
 
 def _fold_event(candidate: Candidate) -> FoldEvent:
