@@ -30,15 +30,21 @@ PLACES = {
 
 @pytest.mark.parametrize("chunked", [False, True], ids=["told", "chunked"])
 def test_a_hundred_megabytes_are_refused_as_they_come(victim: Victim, chunked: bool) -> None:
+    """In the first round a process also grows by what it needs once, as for each connection to the
+    database: there the bound is a part of one body; in the second it is that of all tests."""
+    for bound in (HUGE / 4 / 2**20, CAP):
+        with victim.unharmed(bound):
+            _send_huge_ones(victim, chunked)
+
+
+def _send_huge_ones(victim: Victim, chunked: bool) -> None:
     coding = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {HUGE}"
-    with victim.unharmed(CAP) as found:
-        for place, (status, media) in PLACES.items():
-            asked = victim.head(*place.split(), media, coding)
-            body = chunks(zeros(HUGE)) if chunked else zeros(HUGE)
-            heard = say(victim.port, _whole(asked, body))
-            assert (place, heard.status) == (place, status)
-            assert heard.sent < HUGE / 4, place
-    assert found["MiB more"] <= CAP
+    for place, (status, media) in PLACES.items():
+        asked = victim.head(*place.split(), media, coding)
+        body = chunks(zeros(HUGE)) if chunked else zeros(HUGE)
+        heard = say(victim.port, _whole(asked, body))
+        assert (place, heard.status) == (place, status)
+        assert heard.sent < HUGE / 4, place
 
 
 def test_an_endless_body_is_refused(victim: Victim) -> None:

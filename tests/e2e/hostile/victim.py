@@ -29,6 +29,7 @@ _FAILED = re.compile(
     r'^headway_http_server_request_duration_seconds_count\{.*status="5xx"\} (.+)$', re.M
 )
 _LAG = re.compile(r"^headway_consumer_lag_records\{.*\} (.+)$", re.M)
+_PENDING = re.compile(r"^headway_alerts_pending_subjects (.+)$", re.M)
 
 
 @dataclass
@@ -84,9 +85,11 @@ class Victim:
         assert state["state"] == "folded", state
 
     def rest(self) -> None:
-        """Wait until what it took in is worked off: imports, and records that nobody has read."""
+        """Wait until what it took in is worked off: imports, records that nobody has read, deals
+        that wait to be judged."""
         until("no import runs", self._imports_ended)
         until("all is read", lambda: self._sum(_LAG) == 0)
+        until("all is judged", lambda: self._sum(_PENDING) == 0)
 
     def _imports_ended(self) -> bool:
         items = self.http.get("/v1/imports").json()["items"]
