@@ -50,7 +50,7 @@ def draft(part: Mapping[str, Any], place: int, sent: Sending, connection: Connec
     what a list tells, and the body and the minute name it: a record may come to a state again, and
     no change must be lost for that. The same body within a minute is the same sending. What EspoCRM
     tries again after ten minutes cannot be told from a change back: it enters again, and says what
-    is known.
+    is known. What other keys would lose is measured in ADR 0018.
     """
     modified = happened("modifiedAt", part.get("modifiedAt"), iso)
     created = happened("createdAt", part.get("createdAt"), iso)
