@@ -8,6 +8,7 @@ import structlog
 from libs.common import faults, metrics
 from libs.common.clock import Clock
 from libs.common.eventlog.port import EventLog
+from services.ingest.app.appending import told_apart
 from services.ingest.app.grouped import Overloaded
 from services.ingest.app.groups import group
 from services.ingest.app.placing import Placer
@@ -18,6 +19,7 @@ from services.ingest.app.unappended import Unappended
 from services.ingest.domain.conflicts import colliding
 from services.ingest.domain.decide import decide
 from services.ingest.domain.model import Candidate, Decision, EventKey, Examined, Receipt
+from services.ingest.domain.refused import of_delivery
 from services.ingest.settings import IngestSettings
 
 _log = structlog.get_logger(__name__)
@@ -54,7 +56,8 @@ class Acceptor:
         or what the keeper raises.
 
         A raise means that nothing is promised: the sender's repetition is harmless. Events come
-        first: one that collides and cannot be kept costs its neighbours nothing.
+        first: one that collides and cannot be kept costs its neighbours nothing. Nor does one that
+        the log refuses for good: it is rejected, and kept by nobody but the caller.
         """
         with self._quotas.using(receipt.tenant_id, len(examined), insist=receipt.insists):
             return await self._accepted(receipt, examined)
@@ -66,14 +69,17 @@ class Acceptor:
         with self._unappended.hold(receipt.received_at):
             decision = decide(examined, await self._known(examined))
             faults.hit("ingest.looked_up")
-            appended = await self._placer.place(decision.fresh, until, due)
+            placed = await self._placer.place(decision.fresh, until, due)
+        appended, refused = told_apart(placed)
         faults.hit("ingest.appended")
         await self._remember(appended, until)
         faults.hit("ingest.indexed")
         if decision.conflicts:
             aside = colliding(decision.conflicts, receipt)
             await self._keeper.keep(aside, due - self._clock.monotonic())
-        return decision
+        if refused:
+            _log.error("events_refused_by_log", tenant=receipt.tenant_id, events=len(refused))
+        return of_delivery(examined, decision, refused)
 
     @property
     def waiting(self) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from libs.common.contracts.envelope import to_headers
 from libs.common.contracts.topics import CRM_EVENTS
 from libs.common.eventlog.port import EventLog, NewRecord, RecordTooLarge
-from services.ingest.app.ports import Appended
+from services.ingest.app.ports import Appended, RefusedByLog
 from services.ingest.domain.model import Candidate, EventKey
 
 
@@ -21,20 +21,34 @@ async def append_all(log: EventLog, fresh: Sequence[Candidate]) -> Sequence[Appe
     return [Appended(c, *place) for c, place in zip(fresh, places, strict=True)]
 
 
-async def append_fit(
+async def append_each(
     log: EventLog, fresh: Sequence[Candidate]
-) -> tuple[Sequence[Appended], Mapping[EventKey, tuple[Candidate, str]]]:
-    """Append in order what the log takes; beside it what it refuses for good, with its reason.
+) -> Sequence[Appended | RefusedByLog]:
+    """Append in order what the log takes; each of what it refuses for good stands in its place.
 
     A group that is refused is halved until each record that is at fault stands alone: what is
     published twice on the way has one effect.
     """
     try:
-        return await append_all(log, fresh), {}
+        return await append_all(log, fresh)
     except RecordTooLarge as error:
         if len(fresh) == 1:
-            return (), {fresh[0].key: (fresh[0], str(error))}
+            return [RefusedByLog(fresh[0], str(error))]
     half = len(fresh) // 2
-    first, refused = await append_fit(log, fresh[:half])
-    second, more = await append_fit(log, fresh[half:])
-    return [*first, *second], {**refused, **more}
+    return [*await append_each(log, fresh[:half]), *await append_each(log, fresh[half:])]
+
+
+def told_apart(
+    told: Sequence[Appended | RefusedByLog],
+) -> tuple[Sequence[Appended], Mapping[EventKey, tuple[Candidate, str]]]:
+    """What is in the log, and beside it what the log refuses, with its reason."""
+    appended = [one for one in told if isinstance(one, Appended)]
+    refused = [one for one in told if isinstance(one, RefusedByLog)]
+    return appended, {one.candidate.key: (one.candidate, one.reason) for one in refused}
+
+
+async def append_fit(
+    log: EventLog, fresh: Sequence[Candidate]
+) -> tuple[Sequence[Appended], Mapping[EventKey, tuple[Candidate, str]]]:
+    """Append in order what the log takes, as `append_each`; beside it what it refuses."""
+    return told_apart(await append_each(log, fresh))

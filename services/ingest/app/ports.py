@@ -31,6 +31,14 @@ class Appended:
     offset: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class RefusedByLog:
+    """A candidate that the log refuses for good, and the log's reason."""
+
+    candidate: Candidate
+    reason: str
+
+
 Place = tuple[int, int]
 """Where a frame of the spool ends; opaque, ordered."""
 

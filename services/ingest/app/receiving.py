@@ -17,6 +17,7 @@ from services.ingest.app.ports import PromptKeeper, Sandboxes
 from services.ingest.app.reading import Understood, beside
 from services.ingest.app.recording import Recorder
 from services.ingest.app.turns import Turns
+from services.ingest.domain import conflicts
 from services.ingest.domain.connections import Live
 from services.ingest.domain.crm.model import (
     Connector,
@@ -82,7 +83,7 @@ class Receiver:
         understood = await self._understood(live, delivery, receipt)
         told, examined = understood.told, await self._flagged(understood.examined, receipt)
         decision = await self._acceptor.accept(receipt, examined)
-        kept = understood.letters
+        kept = [*understood.letters, *conflicts.refused(decision.refused)]
         if kept or told.refreshes:
             at, owner = receipt.received_at, (live.tenant_id, live.connection_id)
             left = receipt.answer_by - self._clock.monotonic()

@@ -94,8 +94,12 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Verdicts of a delivery, what has to be appended and what collides with an earlier event."""
+    """Verdicts of a delivery, what has to be appended and what collides with an earlier event.
+
+    Once it is appended, `refused` is what the log refuses for good, each with the log's reason.
+    """
 
     verdicts: Sequence[Verdict]
     fresh: Sequence[Candidate]
     conflicts: Sequence[Candidate]
+    refused: Sequence[tuple[Candidate, str]] = ()

@@ -25,13 +25,19 @@ def without(chunk: Chunk, decision: Decision, refused: Refused) -> tuple[Chunk, 
     if not refused:
         return chunk, decision
     rows = [replace(row, examined=_judged(row.examined, refused)) for row in chunk.rows]
-    left = replace(chunk, rows=rows)
+    return replace(chunk, rows=rows), of_delivery(chunk.examined, decision, refused)
+
+
+def of_delivery(examined: Sequence[Examined], decision: Decision, refused: Refused) -> Decision:
+    """The verdicts once these events count as rejected, as `without` has those of a chunk."""
+    if not refused:
+        return decision
     verdicts = [
         rejected(event) if isinstance(event, Rejection) else verdict
-        for event, verdict in zip(left.examined, decision.verdicts, strict=True)
+        for event, verdict in zip(_judged(examined, refused), decision.verdicts, strict=True)
     ]
     fresh = [candidate for candidate in decision.fresh if candidate.key not in refused]
-    return left, replace(decision, verdicts=verdicts, fresh=fresh)
+    return replace(decision, verdicts=verdicts, fresh=fresh, refused=list(refused.values()))
 
 
 def _judged(examined: Sequence[Examined], refused: Refused) -> Sequence[Examined]:

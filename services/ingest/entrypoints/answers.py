@@ -8,13 +8,13 @@ from typing import Any
 import orjson
 from fastapi import Response
 
-from libs.common.eventlog.port import LogError, RecordTooLarge
+from libs.common.eventlog.port import LogError
 from libs.common.web.errors import AppError, ErrorItem, Invalid, TooLarge, Unavailable
 from libs.common.web.quota_headers import OverLimit
 from services.ingest.app.grouped import Overloaded
 from services.ingest.app.ports import IndexUnavailable, SpoolFull
 from services.ingest.app.quotas import OverQuota
-from services.ingest.domain.model import TOO_LARGE, Decision, Verdict
+from services.ingest.domain.model import REFUSED_BY_LOG, TOO_LARGE, Decision, Verdict
 
 QUOTA_EXCEEDED = "quota_exceeded"
 RETRY_AFTER = 2
@@ -43,8 +43,6 @@ async def unavailable() -> AsyncIterator[None]:
         yield
     except OverQuota as error:
         raise OverLimit(str(error), error.standing, code=QUOTA_EXCEEDED) from None
-    except RecordTooLarge as error:
-        raise TooLarge("the event log takes no event of this size") from error
     except (LogError, SpoolFull) as error:
         detail = "the event log did not acknowledge in time, and the spool is full; send again"
         raise Unavailable(detail, code="log_unavailable", retry_after=RETRY_AFTER) from error
@@ -72,7 +70,7 @@ def _shown(verdict: Verdict) -> dict[str, Any]:
 
 def _refused(decision: Decision, *, batch: bool) -> AppError:
     first = decision.verdicts[0]
-    if first.code == TOO_LARGE and not batch:
+    if first.code in (TOO_LARGE, REFUSED_BY_LOG) and not batch:
         return TooLarge(first.detail or "too large")
     many = len(decision.verdicts) > 1
     items = list(_items(decision, batch=batch))[:MAX_ITEMS]

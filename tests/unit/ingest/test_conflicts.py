@@ -10,7 +10,7 @@ import pytest
 from libs.common.ids import uuid5
 from services.ingest.adapters.keeping import letter_id
 from services.ingest.app.ports import SpoolFull
-from services.ingest.domain.conflicts import colliding
+from services.ingest.domain.conflicts import colliding, refused
 from services.ingest.domain.model import Receipt
 from services.ingest.domain.put_aside import packed, unpacked
 from tests.unit.ingest.spool.failing import Door, door
@@ -75,3 +75,9 @@ def test_a_letter_has_the_whole_event_and_the_id_that_one_of_an_import_has() -> 
     assert letter.body == OTHER.envelope.data
     assert dict(letter.headers)["ce_id"] == b"e-0"
     assert unpacked(packed(KEPT)) == replace(KEPT, refreshes=[])
+
+
+def test_one_that_the_log_refuses_has_the_id_that_it_has_behind_the_spool() -> None:
+    (letter,) = refused([(FIRST, "too large")])
+    assert letter_id(letter) == uuid5("refused_by_log", *FIRST.key, FIRST.body_hash.hex())
+    assert (letter.code, letter.detail) == ("refused_by_log", "too large")
