@@ -66,7 +66,8 @@ def disorder(records: Sequence[topics.Kept]) -> list[str]:
     steps: dict[tuple[str, str], list[int]] = defaultdict(list)
     for record in sorted(records, key=lambda r: (r.partition, r.offset)):
         deal = record.header("ce_tenantid"), record.data["deal_id"]
-        if (step := int(record.header("ce_sequence"))) not in steps[deal]:
+        step = record.data.get("changes", {}).get("attributes.step", 0)
+        if step not in steps[deal]:
             steps[deal].append(step)
     return [f"{deal}: {told}" for deal, told in steps.items() if told != sorted(told)]
 

@@ -12,6 +12,7 @@ import httpx
 from libs.common.db.embedded import EmbeddedPostgres
 from libs.common.eventlog.kafka_broker import KafkaBroker, listens
 from tests.e2e.processes import afterwards, topics
+from tests.e2e.processes.crm_sender import CrmSender
 from tests.e2e.processes.scene import Scene
 from tests.e2e.processes.stack import Process, Stack, free_port, until
 from tests.e2e.processes.traffic import Traffic
@@ -92,11 +93,17 @@ class Outage:
         self.ingest = self.stack.start("ingest", "api", **changes).ready()
         return self.ingest
 
+    @property
+    def of_crms(self) -> int:
+        """Events that came as deliveries of CRMs and were accepted."""
+        crms = (sender for sender in self.traffic.senders if isinstance(sender, CrmSender))
+        return sum(len(sender.answers.acknowledged) for sender in crms)
+
     def told(self) -> Mapping[str, object]:
         """What is reported of it."""
         traffic = self.traffic
         told: dict[str, object] = {
-            "accepted": traffic.accepted, "spooled at most": int(self.most),
+            "accepted": traffic.accepted, "of CRMs": self.of_crms, "spooled at most": int(self.most),
             "refused": len(traffic.refused), "unreached": traffic.unreached,
             "repeats": traffic.repeats, "slowest answer (s)": f"{traffic.slowest:.2f}",
         }  # fmt: skip
@@ -126,11 +133,18 @@ class Outages:
             consumer = stack.start("funnel", "worker").ready()
             first, *others = [self.started(stack, changes) for _ in range(processes)]
             urls = [process.url for process in (first, *others)]
-            with Traffic(self.scene.keys, urls, padding=padding) as traffic:
+            traffic = Traffic(self.scene.keys, urls, padding=padding)
+            traffic.senders += self._crms(traffic)
+            with traffic:
                 outage = Outage(stack, consumer, first, others, traffic)
                 until("events flow", lambda: traffic.accepted >= flow)
                 yield outage
             self.judge(outage)
+
+    def _crms(self, traffic: Traffic) -> Sequence[CrmSender]:
+        """One of each tenant, beside those with a key."""
+        tenants = self.scene.keys.items()
+        return [CrmSender(traffic, n, *of) for n, of in enumerate(tenants, len(traffic.senders))]
 
     def kills(self) -> None:
         """The broker by SIGKILL: nobody is at its port."""
@@ -163,6 +177,7 @@ class Outages:
             self.scene, outage.stack, outage.ingest, outage.traffic, ordered=outage.ordered
         )
         assert found == []
+        assert outage.of_crms > 0
         assert outage.traffic.misbehaved(killed=outage.restarts > 0) == []
         for process in (outage.ingest, *outage.others, outage.consumer):
             process.stop()

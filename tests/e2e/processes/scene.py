@@ -17,6 +17,7 @@ from libs.common.db.urls import with_database
 from libs.common.ids import derived_key
 from services.ingest.app.bootstrap_keys import ensure_operator_key
 from tests.e2e.processes import outcome, topics
+from tests.e2e.processes.crm_sender import DEFINITION, connection_of
 from tests.e2e.processes.outcome import Rows, Since
 from tests.e2e.processes.sender import Sender, client
 from tests.e2e.processes.stack import SECRET, Process, Stack, until
@@ -62,7 +63,10 @@ class Scene:
                 made = http.post("/v1/tenants", json={"id": tenant, "currency": "EUR"})
                 assert made.status_code == 201, made.text
                 self.keys[tenant] = made.json()["api_key"]
-        for key in self.keys.values():
+        for tenant, key in self.keys.items():
+            with client(ingest.url, key) as http:
+                crm = f"/v1/connections/{connection_of(tenant)}"
+                assert http.put(crm, json=DEFINITION).status_code == 201
             with client(funnel.url, key) as http:
                 assert http.put("/v1/pipelines/b2b", json=PIPELINE).status_code == 201
         ingest.stop()

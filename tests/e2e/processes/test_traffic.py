@@ -21,7 +21,7 @@ def silent() -> Iterator[str]:
 def _asked(url: str, patience: float) -> Traffic:
     traffic = Traffic({"acme": "a-key"}, [url], senders=1)
     (sender,) = traffic.senders
-    with httpx.Client(trust_env=False, timeout=patience) as http:
+    with httpx.Client(base_url=url, trust_env=False, timeout=patience) as http:
         assert not sender.taken(http, [{"id": "e-1"}])
     return traffic
 

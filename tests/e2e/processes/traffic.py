@@ -83,14 +83,16 @@ class Sender(threading.Thread):
         """Nothing where no answer came; the time counts however it ended."""
         started = time.monotonic()
         try:
-            return http.post(f"{self._traffic.url(self._number)}/v1/events",
-                             content=orjson.dumps(list(events)),
-                             headers={"Content-Type": BATCH})  # fmt: skip
+            return self._sent(http, events)
         except httpx.TransportError:
             self.answers.unreached += 1
             return None
         finally:
             self.answers.slowest = max(self.answers.slowest, time.monotonic() - started)
+
+    def _sent(self, http: httpx.Client, events: Sequence[Event]) -> httpx.Response:
+        body = orjson.dumps(list(events))
+        return http.post("/v1/events", content=body, headers={"Content-Type": BATCH})
 
 
 def _event(deal: str, step: int, padding: str) -> Event:
