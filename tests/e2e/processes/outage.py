@@ -103,7 +103,8 @@ class Outage:
         """What is reported of it."""
         traffic = self.traffic
         told: dict[str, object] = {
-            "accepted": traffic.accepted, "of CRMs": self.of_crms, "spooled at most": int(self.most),
+            "accepted": traffic.accepted, "of CRMs": self.of_crms,
+            "spooled at most": int(self.most),
             "refused": len(traffic.refused), "unreached": traffic.unreached,
             "repeats": traffic.repeats, "slowest answer (s)": f"{traffic.slowest:.2f}",
         }  # fmt: skip
