@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol, TypeVar
 from uuid import UUID
 
@@ -15,6 +15,8 @@ from services.ingest.domain.rows import Line, Numbered, RowError
 
 Encoding = Literal["identity", "gzip"]
 Media = Literal["ndjson", "csv"]
+ERRORS_KEPT_FOR = timedelta(days=30)
+"""From the end of their import on; as recorded deliveries are."""
 RowT = TypeVar("RowT", bound=Numbered, covariant=True)
 
 

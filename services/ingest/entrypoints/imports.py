@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -28,6 +29,7 @@ from libs.common.web.unhurried import unhurried
 from services.ingest.adapters import imports as sql
 from services.ingest.app.import_rows import Stored
 from services.ingest.app.imports import (
+    ERRORS_KEPT_FOR,
     BadUpload,
     Encoding,
     FolderFull,
@@ -115,9 +117,13 @@ async def read_import(request: Request, principal: Writer, import_id: str) -> di
 
 @router.get("/v1/imports/{import_id}/errors")
 async def read_errors(request: Request, principal: Writer, import_id: str) -> Response:
-    """Rejected rows as NDJSON, in order: one line each, however many they are."""
-    row = await _existing(request, principal, import_id)
-    pages = ingest_of(request).reads.import_errors(principal.tenant_id, row["import_id"])
+    """Rejected rows as NDJSON, in order: one line each, however many they are. They are kept for
+    thirty days from the end of their import on; then the answer is 404 `errors_expired`."""
+    row, ingest = await _existing(request, principal, import_id), ingest_of(request)
+    if row["rejected"] and _expired(row["finished_at"], ingest.clock.now()):
+        detail = f"rejected rows are kept for {ERRORS_KEPT_FOR.days} days after their import"
+        raise NotFound(detail, code="errors_expired")
+    pages = ingest.reads.import_errors(principal.tenant_id, row["import_id"])
     return StreamingResponse(_errors(pages), media_type=NDJSON)
 
 
@@ -191,6 +197,11 @@ async def _existing(request: Request, principal: Principal, import_id: str) -> M
     if row is None:
         raise NotFound("no such import")
     return row
+
+
+def _expired(finished_at: datetime | None, now: datetime) -> bool:
+    """As the worker that throws them away has it, whether it came to them yet or not."""
+    return finished_at is not None and finished_at < now - ERRORS_KEPT_FOR
 
 
 def _shown(row: Mapping[Any, Any]) -> dict[str, Any]:

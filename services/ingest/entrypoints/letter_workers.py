@@ -1,4 +1,4 @@
-"""What works on dead letters behind the API: the reader of their topics, and small chores."""
+"""What works behind the API: the reader of the topics of dead letters, and small chores."""
 
 from collections.abc import Sequence
 from itertools import islice
@@ -10,12 +10,15 @@ from libs.common.eventlog.consumer import Consumer
 from libs.common.eventlog.loop import ConsumerLoop, LoopSettings
 from libs.common.runtime import Resources
 from libs.common.stepping import Stepper
+from services.ingest.adapters import import_errors
 from services.ingest.adapters.letter_counts import LetterCounts
 from services.ingest.adapters.letters_kept import SqlLetters
+from services.ingest.app.imports import ERRORS_KEPT_FOR
 from services.ingest.app.letters_read import GROUP, READ, LettersHandler
 
 SHOW_SECONDS = 15.0
 FORGET_SECONDS = 30.0
+FORGET_ERRORS_SECONDS = 600.0
 _MOST_REASONS = 50
 _SIZES = LoopSettings(max_records=200, first_records=50)
 """A letter may be as large as a record of the log, and a batch is held in memory."""
@@ -43,9 +46,13 @@ def chores(resources: Resources, database: Database) -> Sequence[Stepper]:
     async def forget() -> bool:
         return await Idempotency.forget(database, "ingest", clock.now())
 
+    async def forget_errors() -> bool:
+        return await import_errors.forget(database, clock.now() - ERRORS_KEPT_FOR)
+
     return (
         Stepper("ingest-letters-open", shown.show, SHOW_SECONDS, clock),
         Stepper("ingest-idempotency", forget, FORGET_SECONDS, clock),
+        Stepper("ingest-import-errors", forget_errors, FORGET_ERRORS_SECONDS, clock),
     )
 
 
