@@ -19,9 +19,9 @@ _VISITS = """SELECT deal_id, stage_id, class, entered_at, left_at, exit, next_st
     FROM funnel_api.visits_v1 WHERE known_to = 'infinity' ORDER BY deal_id, n"""
 READERS = 4
 PAUSE = 0.3
+"""Seconds between looks: each look takes processor time from what is waited for."""
 PUT_OFF = 60
 """Seconds for which a busy process may answer 503."""
-"""Seconds between looks: each look takes processor time from what is waited for."""
 Answer = dict[str, Any]
 
 

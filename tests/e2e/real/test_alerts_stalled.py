@@ -1,6 +1,6 @@
 """A sandbox lives through the loan log: its alerts are those that plain pandas names."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any
@@ -29,13 +29,6 @@ SOME = pytest.param(27, id="every 27th case")
 WHOLE = pytest.param(1, id="every case", marks=[pytest.mark.scale, pytest.mark.timeout(7_200)])
 
 
-@pytest.fixture
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    opened = Site.open(tmp_path_factory.mktemp("stalled"))
-    yield opened
-    opened.close()
-
-
 def part(every: int) -> tuple[list[Any], Any]:
     """Some cases of the log as events, and the same as a table."""
     path = file(bpic2012.FILE)
@@ -58,7 +51,7 @@ def test_daily_steps_and_big_steps_tell_what_pandas_names(
     """Two tenants with the same events: one lives day by day, the other in big steps."""
     events, table = part(every)
     wanted, steps, begun = Expectation.of(table), moments(table), perf_counter()
-    daily, giant = (stalling.lender(site, name) for name in ("daily", "giant"))
+    daily, giant = (stalling.lender(site, name) for name in (f"daily-{every}", f"giant-{every}"))
     for tenant in (daily, giant):
         tenant.import_(events, PATIENCE)
         stalling.settle(tenant, PATIENCE)

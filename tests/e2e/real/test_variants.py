@@ -1,6 +1,5 @@
 """A fixed part of the real data, delivered in every way that must not matter."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,13 +17,6 @@ EVERY_LOAN, EVERY_DEAL = 27, 10
 @pytest.fixture(scope="module")
 def part() -> Part:
     return Part.read(file(bpic2012.FILE), EVERY_LOAN)
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    opened = Site.open(tmp_path_factory.mktemp("variants"))
-    yield opened
-    opened.close()
 
 
 def lender(site: Site, name: str) -> Tenant:

@@ -3,7 +3,6 @@
 Accounts and people are shuffled among the deals. See `varying_maven` for why no order matters.
 """
 
-from collections.abc import Iterator
 from functools import cache
 
 import pytest
@@ -22,13 +21,6 @@ EVERY = pytest.mark.parametrize("every", [10, pytest.param(1, marks=pytest.mark.
 def crm(every: int) -> Crm:
     """With the oracle's answers: those of one test serve the others."""
     return Crm.read(file(maven.PIPELINE_FILE), every)
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    opened = Site.open(tmp_path_factory.mktemp("variants"))
-    yield opened
-    opened.close()
 
 
 @EVERY
