@@ -32,7 +32,7 @@ STANDARD = {"kind": "standard_webhooks"}
 
 
 async def shown(api: Api, connection_id: str) -> dict[str, Any]:
-    await cast(Any, api.service.state).counting.write()
+    await cast(Any, api.service.state).counting.stop()  # writes all, and nobody else does after
     return dict((await api.client.get(f"/v1/connections/{connection_id}")).json())
 
 
