@@ -3,8 +3,8 @@
 import asyncio
 import fcntl
 import os
-from collections.abc import AsyncIterator, Collection
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 from uuid import UUID
@@ -27,20 +27,26 @@ class ImportFiles:
         self._folder, self._settings = folder, settings
 
     async def receive(
-        self, import_id: UUID, stream: AsyncIterator[bytes], encoding: Encoding
+        self,
+        import_id: UUID,
+        stream: AsyncIterator[bytes],
+        encoding: Encoding,
+        until: ExitStack | None = None,
     ) -> tuple[str, int]:
-        """Store a body; returns its name and size once file and folder are on disk."""
+        """Store a body; returns its name and size once file and folder are on disk. No sweep takes
+        it before `until` is closed, by when its import has to be known."""
         name = f"{import_id}.ndjson"
         part = self._folder / (name + _PART)
-        file = await asyncio.to_thread(self._create, part)
-        try:
-            size = await self._write(file, stream, self._inflate(encoding))
-            await asyncio.to_thread(_publish, part, self._folder / name)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
-        finally:
-            file.close()
+        with ExitStack() as held:
+            file = held.enter_context(await asyncio.to_thread(self._create, part))
+            try:
+                size = await self._write(file, stream, self._inflate(encoding))
+                await asyncio.to_thread(_publish, part, self._folder / name)
+            except BaseException:
+                part.unlink(missing_ok=True)
+                raise
+            if until is not None:
+                until.push(held.pop_all())
         return name, size
 
     def open(self, path: str, encoding: Encoding) -> FileLines:
@@ -53,15 +59,18 @@ class ImportFiles:
     def remove(self, path: str) -> None:
         (self._folder / path).unlink(missing_ok=True)
 
-    def sweep(self, keep: Collection[str], before: float) -> None:
-        """Remove what a process that is gone was receiving, and whole bodies that no running
-        import refers to and nobody has written to since `before` (seconds since 1970)."""
+    def remove_parts(self) -> None:
+        """Those that a process which is gone was receiving."""
         for file in self._files():
-            with suppress(FileNotFoundError):
-                if file.suffix == _PART:
-                    _remove_left(file)
-                elif file.name not in keep and file.stat().st_mtime < before:
+            if file.suffix == _PART:
+                with suppress(BlockingIOError, FileNotFoundError), _unless_held(file):
                     file.unlink()
+
+    def unheld(self, before: float) -> Sequence[str]:
+        """Whole bodies whose upload is over, or its process gone, and to which nobody has written
+        since `before` (seconds since 1970). Of some the import may run."""
+        whole = (file for file in self._files() if file.suffix != _PART)
+        return [file.name for file in whole if _is_left(file, before)]
 
     async def _write(
         self, file: BinaryIO, stream: AsyncIterator[bytes], inflate: Inflate | None
@@ -113,11 +122,21 @@ async def _blocks(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         yield bytes(held)
 
 
-def _remove_left(part: Path) -> None:
-    """Unless a process holds it: one that lives, and still receives it."""
-    with part.open("rb") as file, suppress(BlockingIOError):
+@contextmanager
+def _unless_held(path: Path) -> Iterator[None]:
+    """Raises `BlockingIOError` if a process that lives holds it. Else it is held inside, so that
+    who is just making the file notices what happens to it."""
+    with path.open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        part.unlink()
+        yield
+
+
+def _is_left(file: Path, before: float) -> bool:
+    try:
+        with _unless_held(file):
+            return file.stat().st_mtime < before
+    except (BlockingIOError, FileNotFoundError):
+        return False
 
 
 def _publish(part: Path, target: Path) -> None:

@@ -1,6 +1,7 @@
 """The worker that runs imports, one at a time, as they come."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 
 import structlog
@@ -14,7 +15,9 @@ from services.ingest.app.ports import IndexUnavailable
 from services.ingest.app.run_import import ImportRunner
 from services.ingest.settings import IngestSettings
 
-SWEEP_AGE = 3600.0
+SWEEP_EVERY = 60.0
+SWEEP_AGE = 60.0
+"""Seconds after which the commit of an import whose answer was lost has happened, or never will."""
 _log = structlog.get_logger(__name__)
 
 
@@ -67,12 +70,18 @@ class ImportWorker:
             wait.cancel()
 
     async def _sweep(self) -> None:
-        """Now and then remove bodies that a crash left behind before they became imports."""
+        """At the start, and each minute, remove what a crash left behind before it became an
+        import."""
         if self._clock.monotonic() < self._sweep_at:
             return
-        self._sweep_at = self._clock.monotonic() + SWEEP_AGE
+        self._sweep_at = self._clock.monotonic() + SWEEP_EVERY
         with suppress(IndexUnavailable, OSError):
-            keep = await self._claims.running_paths()
-            await asyncio.to_thread(
-                self._files.sweep, keep, self._clock.now().timestamp() - SWEEP_AGE
-            )
+            await asyncio.to_thread(self._files.remove_parts)
+            before = self._clock.now().timestamp() - SWEEP_AGE
+            await self._remove(await asyncio.to_thread(self._files.unheld, before))
+
+    async def _remove(self, unheld: Sequence[str]) -> None:
+        """Asked afterwards: what nobody held any more by then is known, if it became an import."""
+        keep = await self._claims.running_paths() if unheld else set()
+        for name in set(unheld) - keep:
+            await asyncio.to_thread(self._files.remove, name)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -74,23 +75,24 @@ async def start_import(
     by = await mapping_for(ingest, principal.tenant_id, media, mapping)
     unhurried(request.scope)
     import_id = uuid7(ingest.clock)
-    path, size = await _receive(request, ingest, import_id, encoding)
-    await refuse_misfit(ingest, by, Stored(path, encoding, media))
-    job = NewImport(
-        tenant_id=principal.tenant_id,
-        import_id=import_id,
-        origin=origin,
-        recorded=recorded,
-        dry_run=dry_run,
-        encoding=encoding,
-        path=path,
-        size=size,
-        actor=principal.actor,
-        started_at=ingest.clock.now(),
-        media=media,
-        mapping=None if by is None else (by.mapping_id, by.version),
-    )
-    await _create(ingest, job)
+    with ExitStack() as until_known:
+        path, size = await _receive(request, ingest, import_id, encoding, until_known)
+        await refuse_misfit(ingest, by, Stored(path, encoding, media))
+        job = NewImport(
+            tenant_id=principal.tenant_id,
+            import_id=import_id,
+            origin=origin,
+            recorded=recorded,
+            dry_run=dry_run,
+            encoding=encoding,
+            path=path,
+            size=size,
+            actor=principal.actor,
+            started_at=ingest.clock.now(),
+            media=media,
+            mapping=None if by is None else (by.mapping_id, by.version),
+        )
+        await _create(ingest, job)
     ingest.imports.wake()
     return {"import_id": str(import_id), "state": "running", "dry_run": dry_run, "bytes": size}
 
@@ -146,7 +148,7 @@ def _encoding(request: Request) -> Encoding:
 
 
 async def _receive(
-    request: Request, ingest: IngestState, import_id: UUID, encoding: Encoding
+    request: Request, ingest: IngestState, import_id: UUID, encoding: Encoding, until: ExitStack
 ) -> tuple[str, int]:
     declared = request.headers.get("content-length", "")
     if (
@@ -157,7 +159,7 @@ async def _receive(
         raise TooLarge(f"an import must not exceed {ingest.settings.max_import_bytes} bytes")
     stream = _patient(request, ingest.settings.import_idle)
     try:
-        return await ingest.files.receive(import_id, stream, encoding)
+        return await ingest.files.receive(import_id, stream, encoding, until)
     except UploadTooLarge as error:
         raise TooLarge(str(error)) from None
     except BadUpload as error:

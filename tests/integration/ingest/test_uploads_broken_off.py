@@ -5,12 +5,14 @@ import asyncio
 import fcntl
 import gzip
 from collections.abc import AsyncIterator, Callable, Iterator
+from math import inf
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from services.ingest.adapters import imports
 from services.ingest.adapters.import_files import ImportFiles
 from services.ingest.settings import IngestSettings
 from tests.integration.ingest.conftest import Api
@@ -70,6 +72,22 @@ async def test_the_client_goes_away_amid_its_body_and_sends_it_again(
     assert len(api.log.ids) == len(set(api.log.ids)) == ROWS - 10
 
 
+async def test_a_body_is_its_upload_s_until_its_import_is_known(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files, seen, create = api.service.state.files, list[list[str]](), imports.create
+
+    async def watched(*args: Any) -> None:
+        seen.append(files.unheld(before=inf))
+        await create(*args)
+
+    monkeypatch.setattr(imports, "create", watched)
+    headers = {"content-type": "application/x-ndjson"}
+    answer = await api.client.post("/v1/imports", content=BODY, headers=headers)
+    assert seen == [[]]
+    assert files.unheld(before=inf) == [f"{answer.json()['import_id']}.ndjson"]
+
+
 @pytest.fixture
 def files(tmp_path: Path) -> ImportFiles:
     return ImportFiles(tmp_path, IngestSettings())
@@ -89,7 +107,7 @@ async def test_a_sweep_takes_what_a_dead_process_received_and_leaves_what_a_live
 
     receiving = asyncio.create_task(files.receive(ID, slow(), "identity"))
     await begun.wait()
-    files.sweep((), before=0)
+    files.remove_parts()
     assert [file.name for file in tmp_path.iterdir()] == [f"{ID}.ndjson.part"]
     go.set()
     assert await receiving == (f"{ID}.ndjson", len(BODY))
@@ -104,7 +122,7 @@ async def test_a_sweep_between_a_files_making_and_its_lock_harms_no_upload(
     def late(file: Any, how: int) -> None:
         if not swept:
             swept.append(how)
-            files.sweep((), before=0)
+            files.remove_parts()
         locking(file, how)
 
     async def body() -> AsyncIterator[bytes]:
