@@ -75,6 +75,11 @@ class CelExpression:
             self._programs[instants] = _compiled(self._spelled, types)
         return self._programs[instants]
 
+    def names(self, variable: str, field: str) -> bool:
+        """Whether the source may read this field of a variable."""
+        named = self._named[variable]
+        return named.whole or field in named.fields
+
     def evaluate(self, variables: Mapping[str, Mapping[str, Any]]) -> Any:
         """Raises `ExpressionFailed`."""
         data: dict[str, Any] = {}

@@ -31,6 +31,10 @@ class Expression(Protocol):
     @property
     def source(self) -> str: ...
 
+    def names(self, variable: str, field: str) -> bool:
+        """Whether the source may read this field of a variable."""
+        ...
+
     def evaluate(self, variables: Mapping[str, Mapping[str, Any]]) -> Any:
         """A `bool`, a text or any JSON value, as asked for when compiled. Raises
         `ExpressionFailed`.

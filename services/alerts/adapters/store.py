@@ -52,8 +52,15 @@ class PostgresJudging:
     async def rules(self, tenant_id: str, subjects: Collection[str]) -> Sequence[StoredRule]:
         return await rules.judging(await driver(self.tx), tenant_id, subjects)
 
-    async def facts(self, tenant_id: str, subjects: Collection[str]) -> Mapping[str, Facts]:
-        return await timelines.facts_of(await driver(self.tx), tenant_id, subjects)
+    async def weights(
+        self, tenant_id: str, subjects: Collection[str], attributes: bool
+    ) -> Mapping[str, int]:
+        return await timelines.weights_of(await driver(self.tx), tenant_id, subjects, attributes)
+
+    async def facts(
+        self, tenant_id: str, subjects: Collection[str], attributes: bool
+    ) -> Mapping[str, Facts]:
+        return await timelines.facts_of(await driver(self.tx), tenant_id, subjects, attributes)
 
     async def hold(self, tenant_id: str, subjects: Collection[str]) -> Collection[str]:
         conn = await driver(self.tx)

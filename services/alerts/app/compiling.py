@@ -86,22 +86,26 @@ class Compiler:
     def _compiled(self, stored: StoredRule) -> Rule:
         definition = RuleDefinition.model_validate(stored.definition)
         assert definition.clock is not None  # noqa: S101  # `unbuilt` refuses one without
+        scope = self._scope(definition.scope)
+        labels = {name: self._label(source) for name, source in definition.labels.items()}
         return Rule(
             rule_id=stored.rule_id,
             version=stored.version,
             name=definition.name,
             live=stored.mode == "live",
-            scope=self._scope(definition.scope),
+            scope=scope,
             clock=definition.clock.clock(),
             effective_from=stored.effective_from,
             changed_at=stored.changed_at,
             catch_up=definition.catching_up(),
             severity=definition.severity,
-            labels={name: self._label(source) for name, source in definition.labels.items()},
+            labels=labels,
             summary=definition.summary,
             judges_since=stored.judges_since,
             judges_from=stored.judges_from,
             withdrawals=stored.withdrawals,
+            attributes="deal.attributes" in (definition.summary or "")
+            or any(one.names("deal", "attributes") for one in (scope, *labels.values())),
         )
 
     def _scope(self, source: str) -> Expression:

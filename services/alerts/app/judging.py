@@ -5,6 +5,7 @@ The caller holds the subjects' rows locked: one judgement at a time sees and wri
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -108,7 +109,8 @@ class Judge:
     ) -> Judged:
         rules = await store.rules(tenant_id, subjects)
         await store.disarm(tenant_id, subjects, [r.rule_id for r in rules if r.mode == "live"])
-        facts = await store.facts(tenant_id, subjects) if rules else {}
+        attributes = self._attributes(rules)
+        facts = await store.facts(tenant_id, subjects, attributes) if rules else {}
         left = await _left(store, tenant_id, facts, moment)
         facts = {subject: of for subject, of in facts.items() if subject not in left}
         rows = await store.rows(tenant_id, list(facts))
@@ -122,6 +124,14 @@ class Judge:
         await store.settle(tenant_id, [one for one in subjects if one not in left])
         faults.hit("alerts.after_write")
         return judged
+
+    def _attributes(self, rules: Sequence[StoredRule]) -> bool:
+        """Whether a live rule may read attributes; one that does not compile reads nothing."""
+        for stored in (one for one in rules if one.mode == "live"):
+            with suppress(Exception):  # its own judgement tells what is wrong with it
+                if self._compiler.rule(stored).attributes:
+                    return True
+        return False
 
     async def _write(self, store: JudgingStore, tenant_id: str, judged: Judged) -> None:
         await store.write_alerts(tenant_id, judged.alerts)

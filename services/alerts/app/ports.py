@@ -71,7 +71,17 @@ class JudgingStore(Protocol):
         """The latest version of each rule that is live or has an open alert of these subjects."""
         ...
 
-    async def facts(self, tenant_id: str, subjects: Collection[str]) -> Mapping[str, Facts]: ...
+    async def weights(
+        self, tenant_id: str, subjects: Collection[str], attributes: bool
+    ) -> Mapping[str, int]:
+        """About how many bytes `facts` reads of each."""
+        ...
+
+    async def facts(
+        self, tenant_id: str, subjects: Collection[str], attributes: bool
+    ) -> Mapping[str, Facts]:
+        """Deals have no attributes in these where nobody asks for `attributes`."""
+        ...
 
     async def hold(self, tenant_id: str, subjects: Collection[str]) -> Collection[str]:
         """Leave to an import's end what it has brought some of already, and tell which it is."""

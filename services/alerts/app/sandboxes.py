@@ -7,7 +7,8 @@ from libs.common.contracts.topics import CRM_EVENTS
 from libs.common.db.database import Database
 from libs.common.eventlog.port import EventLog
 from services.alerts.app.accepted import Captured, appended, capture, folded
-from services.alerts.app.judging import Judge, count
+from services.alerts.app.isolating import Isolating
+from services.alerts.app.judging import count
 from services.alerts.app.scheduling import CHUNK, WorkOf
 from services.alerts.app.work import Sandbox
 from services.alerts.domain.reconcile import Moment
@@ -16,7 +17,9 @@ from services.alerts.domain.reconcile import Moment
 class Sandboxes:
     """The scheduler's step for sandboxes."""
 
-    def __init__(self, database: Database, work_of: WorkOf, judge: Judge, log: EventLog) -> None:
+    def __init__(
+        self, database: Database, work_of: WorkOf, judge: Isolating, log: EventLog
+    ) -> None:
         self._database, self._work_of = database, work_of
         self._judge, self._log = judge, log
         self._captured: dict[Sandbox, Captured] = {}

@@ -11,7 +11,8 @@ from libs.common import metrics
 from libs.common.contracts.topics import DEALS
 from libs.common.db.database import Database
 from libs.common.eventlog.port import EventLog, LogError
-from services.alerts.app.judging import Judge, Judged, count
+from services.alerts.app.isolating import Isolating
+from services.alerts.app.judging import Judged, count
 from services.alerts.app.moments import Moments
 from services.alerts.app.ports import SubjectKey
 from services.alerts.app.work import Work, digest_of
@@ -28,7 +29,7 @@ class Scheduler:
     """
 
     def __init__(
-        self, database: Database, work_of: WorkOf, judge: Judge, log: EventLog, moments: Moments
+        self, database: Database, work_of: WorkOf, judge: Isolating, log: EventLog, moments: Moments
     ) -> None:
         self._database, self._work_of = database, work_of
         self._judges, self._log, self._moments = judge, log, moments
@@ -60,9 +61,12 @@ class Scheduler:
             if moment is None:
                 return False
             subjects = await claim(work, await work.sandboxes(), moment)
+            tenants = _by_tenant(subjects)
             judged = [
-                await self._judges.judge(await work.bind(tenant_id), tenant_id, of, moment)
-                for tenant_id, of in _by_tenant(subjects).items()
+                await self._judges.judge(
+                    await work.bind(tenant_id), tenant_id, of, moment, len(tenants)
+                )
+                for tenant_id, of in tenants.items()
             ]
         for found in judged:
             count(found)
@@ -96,7 +100,11 @@ class Scheduler:
         store = await work.bind(tenant_id)
         return [
             await self._judges.judge(
-                store, tenant_id, subjects, replace(held, digest_id=digest_of(tenant_id, import_id))
+                store,
+                tenant_id,
+                subjects,
+                replace(held, digest_id=digest_of(tenant_id, import_id)),
+                len(brought),
             )
             for import_id, subjects in brought.items()
         ]
@@ -136,8 +144,9 @@ class Scheduler:
 
 
 def _by_tenant(subjects: Sequence[SubjectKey]) -> dict[str, list[str]]:
+    """Each tenant's in the order in which they were claimed: what does not fit goes on waiting."""
     found: dict[str, list[str]] = defaultdict(list)
-    for tenant_id, subject_id in sorted(subjects):
+    for tenant_id, subject_id in subjects:
         found[tenant_id].append(subject_id)
     return found
 

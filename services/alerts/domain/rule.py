@@ -67,6 +67,7 @@ class Rule:
     `judges_since` is the first version that judged as this one does, by the same scope and clock,
     and `judges_from` the instant of that one (both are this version's own where left out).
     `withdrawals` are the earlier versions that were not live, with their instants, oldest first.
+    `attributes`: it may read the deal's attributes, which are most of what a long history holds.
     """
 
     rule_id: str
@@ -84,6 +85,7 @@ class Rule:
     judges_since: int | None = None
     judges_from: datetime | None = None
     withdrawals: Sequence[tuple[int, datetime]] = ()
+    attributes: bool = True
 
     @property
     def edited_at(self) -> datetime:

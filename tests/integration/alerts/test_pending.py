@@ -17,7 +17,7 @@ from libs.common.expr.cel import Cel
 from services.alerts.adapters import waiting
 from services.alerts.adapters.work import PostgresWork
 from services.alerts.app.compiling import Compiler
-from services.alerts.app.judging import Judge
+from services.alerts.app.isolating import Isolating
 from services.alerts.app.moments import Moments
 from services.alerts.app.scheduling import Scheduler
 
@@ -57,7 +57,7 @@ async def wait(
 async def shown(database: Database) -> tuple[float, float]:
     """What a process tells, the log being away since its start: how many, and the age of one."""
     clock = SystemClock()
-    judge = Judge(Compiler(Cel()), lambda: "")
+    judge = Isolating(Compiler(Cel()), lambda: "")
     scheduler = Scheduler(database, PostgresWork, judge, MemoryLog(clock), Moments(clock))
     with pytest.raises(UnknownTopic):
         await scheduler.look()

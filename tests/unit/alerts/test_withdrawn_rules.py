@@ -95,7 +95,7 @@ async def test_what_is_deleted_is_neither_compiled_nor_armed() -> None:
     gone = [stored(f"gone-{n}", "deleted") for n in range(MANY)]
     store = Store([*gone, stored("off", "off"), stored("live", "live")], deals("d1", "d2"))
     compiled = await judged(store, 5)
-    assert compiled.asked == ["live", "live"]
+    assert set(compiled.asked) == {"live"}
     assert [(timer.subject_id, timer.rule_id) for timer in store.timers] == [
         ("d1", "live"), ("d2", "live"),
     ]  # fmt: skip
