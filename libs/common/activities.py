@@ -1,5 +1,8 @@
 """A deal's activities: done ones as aggregates, planned ones until they are done or cancelled.
 
+What a reconciliation tells (`retold`) gives way to what was told otherwise: by its `activity_id` it
+counts only while nothing else says that the activity is done.
+
 The funnel folds deals with it, alerts their timelines. Pure.
 """
 
@@ -52,30 +55,49 @@ class _Ahead:
 class Activities(_Ahead):
     """Mutable aggregates inside one fold; events may come in total order only."""
 
-    __slots__ = ("count", "first_at", "last_at", "last_kind", "planned", "touch_at")
-    """What is kept of it."""
+    __slots__ = (
+        "count", "done", "first_at", "last_at", "last_kind", "planned", "retold", "touch_at",
+    )  # fmt: skip
+    KEPT = ("count", "first_at", "last_at", "last_kind", "planned", "retold", "touch_at")
+    """What is enough to go on from, for all but what is retold and merges: these ask `done`."""
 
     def __init__(self) -> None:
         super().__init__()
         self.count = 0
+        self.done: set[str] = set()
+        """The ids of all that is done."""
+        self.retold: set[str] = set()
+        """Those of them of which only reconciliations tell."""
         self.first_at: datetime | None = None
         self.last_at: datetime | None = None
         self.last_kind: str | None = None
         self.touch_at: datetime | None = None
         self.planned: dict[str, datetime] = {}
 
-    def apply(self, event_type: str, at: datetime, data: ActivityData) -> None:
+    def apply(
+        self, event_type: str, at: datetime, data: ActivityData, *, retold: bool = False
+    ) -> None:
         if event_type == "activity.scheduled":
             time = data.scheduled_for or at
             self._replace(self.planned.get(data.activity_id), time)
             self.planned[data.activity_id] = time
             return
         self._replace(self.planned.pop(data.activity_id, None), None)
-        if event_type in DONE:
+        if event_type in DONE and not (retold and data.activity_id in self.done):
+            self._count(data.activity_id, retold)
             self._done(at, data)
 
-    def _done(self, at: datetime, data: ActivityData) -> None:
+    def _count(self, activity_id: str, retold: bool) -> None:
+        """What only a reconciliation told so far has its place taken."""
+        self.done.add(activity_id)
+        if retold:
+            self.retold.add(activity_id)
+        elif activity_id in self.retold:
+            self.retold.remove(activity_id)
+            return
         self.count += 1
+
+    def _done(self, at: datetime, data: ActivityData) -> None:
         self.first_at = self.first_at or at
         self.last_at, self.last_kind = at, data.kind
         if _is_customer_touch(data):
@@ -83,13 +105,20 @@ class Activities(_Ahead):
 
     def absorb(self, other: "Activities") -> None:
         """Add a merged deal's activities of all time."""
-        self.count += other.count
+        self._unite(other)
         self.first_at = _least(self.first_at, other.first_at)
         self.touch_at = _greatest(self.touch_at, other.touch_at)
         self.planned |= other.planned
         self._times = None
         if other.last_at is not None and (self.last_at is None or other.last_at > self.last_at):
             self.last_at, self.last_kind = other.last_at, other.last_kind
+
+    def _unite(self, other: "Activities") -> None:
+        twice = (self.retold & other.done) | (other.retold & self.done)
+        self.count += other.count - len(twice)
+        told = (self.done - self.retold) | (other.done - other.retold)
+        self.retold = (self.retold | other.retold) - told
+        self.done |= other.done
 
     def at(self, instant: datetime | None) -> Activity:
         """The aggregates, with the next planned activity after `instant`."""

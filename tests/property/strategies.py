@@ -1,5 +1,6 @@
 """Histories for properties: few deals, few instants, so that ties and late facts are common."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -81,9 +82,12 @@ def deal_events(draw: st.DrawFn, *, merges: bool = True) -> FoldEvent:
     types = _DEAL_TYPES if merges else _DEAL_TYPES[:-1]
     kind = draw(st.sampled_from(types))
     data = _deal_event(draw, kind)
+    reconciled = False
     if kind.startswith("activity."):
         data |= {"activity_id": draw(st.sampled_from(("x", "y"))), "kind": "call"}
-    return event(kind, data["deal_id"], data, draw(instants), draw(instants), _sequence(draw))
+        reconciled = draw(st.booleans())
+    drawn = event(kind, data["deal_id"], data, draw(instants), draw(instants), _sequence(draw))
+    return replace(drawn, reconciled=reconciled)
 
 
 @st.composite

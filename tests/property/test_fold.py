@@ -1,5 +1,6 @@
 """Laws of the fold: order, duplicates and batch cuts cannot matter, in either time."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,6 +19,9 @@ from tests.property.strategies import (
     histories,
     inputs_of,
     pipelines,
+)
+from tests.property.strategies import (
+    event as made,
 )
 
 NOW = START + timedelta(hours=8)
@@ -162,6 +166,26 @@ def test_incremental_equals_refold(
         assert writer.state == wanted.state
         assert sorted(writer.visits.rows.values(), key=lambda k: k.key) == list(wanted.visits)
         assert sorted(writer.spans.rows.values(), key=lambda k: k.key) == list(wanted.spans)
+
+
+DONE = st.tuples(st.sampled_from(("x", "y")), st.booleans())
+
+
+@LAWS
+@given(st.lists(DONE, min_size=1, max_size=8), pipelines)
+def test_what_is_retold_counts_the_same_at_the_head(
+    done: list[tuple[str, bool]], defined: Pipelines
+) -> None:
+    """In order and known at once, so that all takes the incremental path that may take it."""
+    inputs = inputs_of(defined, [])
+    writer = Writer(inputs, NOW)
+    for minute, (name, reconciled) in enumerate(done):
+        at = START + timedelta(minutes=minute)
+        data = {"deal_id": "d1", "activity_id": name}
+        told = made("activity.logged", "d1", data, at, at)
+        writer.take(replace(told, reconciled=reconciled))
+        (wanted,) = project(writer.events, inputs, NOW).values()
+        assert writer.state == wanted.state
 
 
 @LAWS

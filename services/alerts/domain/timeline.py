@@ -5,7 +5,7 @@ Built from what the funnel publishes: facts with their stretches of valid time, 
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -56,12 +56,14 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """An activity event, in the total order of its deal; `deal_id` is whom it was addressed to."""
+    """An activity event, in the total order of its deal; `deal_id` is whom it was addressed to.
+    `retold`: only a reconciliation tells it."""
 
     event: EventRef
     type: str
     deal_id: str
     data: ActivityData
+    retold: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +213,8 @@ class _Replay:
             self._machine(step.into).absorb(self._machine(step.merged))
             self._gone[step.merged] = step.into
         else:
-            self._machine(step.deal_id).apply(step.type, step.event.at, step.data)
+            machine = self._machine(step.deal_id)
+            machine.apply(step.type, step.event.at, step.data, retold=step.retold)
 
     def _machine(self, deal_id: str) -> Activities:
         while deal_id in self._gone:
@@ -222,12 +225,21 @@ class _Replay:
 def _deeds(facts: Facts) -> Iterator[Deed]:
     """Done activities by the instant at which they became the deal's."""
     since = dict(_owned(facts))
+    done = [said for said in facts.said if said.type in DONE and said.deal_id in since]
     found = [
         Deed(max(said.event.at, since[said.deal_id]), said.event, said.data)
-        for said in facts.said
-        if said.type in DONE and said.deal_id in since
+        for said in _without_repeats(done)
     ]
     yield from sorted(found, key=lambda deed: deed.at)
+
+
+def _without_repeats(done: Iterable[Said]) -> Iterator[Said]:
+    """In order; what is retold of an activity that is done already is nothing."""
+    names: set[str] = set()
+    for said in done:
+        if not (said.retold and said.data.activity_id in names):
+            yield said
+        names.add(said.data.activity_id)
 
 
 def _owned(facts: Facts) -> Iterator[tuple[str, datetime]]:

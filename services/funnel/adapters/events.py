@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from libs.common.contracts.catalogue import parse
+from libs.common.contracts.envelope import Origin
 from libs.common.db.bulk import insert, transposed
 from services.funnel.app.model import DealKey, EventKey, Held, Incoming, Kept, RefKey
 from services.funnel.domain.context import describes
@@ -57,7 +58,7 @@ async def insert_events(conn: Any, events: Sequence[Incoming]) -> set[EventKey]:
 async def held(conn: Any, keys: Collection[EventKey]) -> dict[EventKey, Held]:
     rows = await conn.fetch(
         """SELECT e.tenant_id, e.source, e.event_id, e.body_hash, e.recorded_at, e.subject_kind,
-            e.subject_id
+            e.subject_id, e.origin
         FROM unnest($1::text[], $2::text[], $3::text[]) AS k(tenant_id, source, event_id)
         JOIN funnel.events e USING (tenant_id, source, event_id)""",
         *transposed(list(keys), 3),
@@ -65,15 +66,16 @@ async def held(conn: Any, keys: Collection[EventKey]) -> dict[EventKey, Held]:
     return {tuple(row)[:3]: Held(*tuple(row)[3:]) for row in rows}
 
 
-async def know_earlier(conn: Any, recorded: Mapping[EventKey, datetime]) -> None:
-    if recorded:
+async def know_earlier(conn: Any, known: Mapping[EventKey, tuple[datetime, Origin]]) -> None:
+    """The smallest recorded time, and an origin other than `reconcile` if there is one."""
+    if known:
         await conn.execute(
-            """UPDATE funnel.events e SET recorded_at = k.recorded_at
-            FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[])
-                AS k(tenant_id, source, event_id, recorded_at)
-            WHERE e.tenant_id = k.tenant_id AND e.source = k.source AND e.event_id = k.event_id
-                AND e.recorded_at > k.recorded_at""",
-            *transposed([(*key, at) for key, at in sorted(recorded.items())], 4),
+            """UPDATE funnel.events e SET recorded_at = least(e.recorded_at, k.recorded_at),
+                origin = CASE e.origin WHEN 'reconcile' THEN k.origin ELSE e.origin END
+            FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::text[])
+                AS k(tenant_id, source, event_id, recorded_at, origin)
+            WHERE e.tenant_id = k.tenant_id AND e.source = k.source AND e.event_id = k.event_id""",
+            *transposed([(*key, *told) for key, told in sorted(known.items())], 5),
         )
 
 
@@ -104,9 +106,13 @@ async def deal_events(conn: Any, deals: Collection[DealKey]) -> dict[DealKey, li
 
 def _kept(rows: Iterable[Any]) -> Iterable[Kept]:
     for row in rows:
-        tenant_id, kind, subject, type_, source, id_, at, recorded_at, sequence, text, *rest = row
+        tenant_id, kind, subject, type_, source, id_, at, recorded_at, sequence, *rest = row
+        text, origin, correlation_id = rest
         data = text.encode()
         parsed = parse(type_, data, strict=False)
         if parsed is not None:
-            event = FoldEvent(subject, type_, source, id_, at, recorded_at, sequence, parsed)
-            yield Kept(tenant_id, kind, event, data, *rest)
+            event = FoldEvent(
+                subject, type_, source, id_, at, recorded_at, sequence, parsed,
+                origin == "reconcile",
+            )  # fmt: skip
+            yield Kept(tenant_id, kind, event, data, origin, correlation_id)

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from libs.common.contracts.envelope import Origin
 from libs.common.db import outbox
 from libs.common.db.database import driver
 from libs.common.db.outbox import OutboxRow
@@ -79,8 +80,8 @@ class PostgresStore:
     async def held(self, keys: Collection[EventKey]) -> Mapping[EventKey, Held]:
         return await events.held(await self._open(), keys)
 
-    async def know_earlier(self, recorded: Mapping[EventKey, datetime]) -> None:
-        await events.know_earlier(await self._open(), recorded)
+    async def know_earlier(self, known: Mapping[EventKey, tuple[datetime, Origin]]) -> None:
+        await events.know_earlier(await self._open(), known)
 
     async def lock_refs(self, shared: Collection[RefKey], exclusive: Collection[RefKey]) -> None:
         await contexts.lock_refs(await self._open(), shared, exclusive)

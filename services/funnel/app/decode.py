@@ -66,6 +66,7 @@ def kept_of(incoming: Incoming) -> Kept | None:
         envelope.recorded_at,
         envelope.sequence,
         incoming.data,
+        envelope.origin == "reconcile",
     )
     return Kept(
         envelope.tenant_id,

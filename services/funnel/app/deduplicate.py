@@ -1,8 +1,12 @@
-"""Each event once: by (tenant, source, id), with its smallest recorded time; else a conflict."""
+"""Each event once: by (tenant, source, id), with its smallest recorded time; else a conflict.
+
+What a reconciliation tells and something else as well is not reconciled, whichever came first.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from libs.common.contracts.envelope import Envelope
 from libs.common.eventlog.loop import Buried
 from services.funnel.app.model import EventKey, Held, Incoming
 from services.funnel.app.ports import Store
@@ -28,7 +32,8 @@ async def keep_new(store: Store, incoming: Sequence[Incoming]) -> Deduplicated:
     if repeated:
         held = await store.held(repeated.keys())
         _compare(repeated, held, result)
-        await store.know_earlier({i.key: i.envelope.recorded_at for i in result.earlier})
+        known = {i.key: (i.envelope.recorded_at, i.envelope.origin) for i in result.earlier}
+        await store.know_earlier(known)
     return result
 
 
@@ -38,10 +43,17 @@ def _first_of_each(incoming: Sequence[Incoming], result: Deduplicated) -> dict[E
         held = first.setdefault(item.key, item)
         if held.body_hash != item.body_hash:
             result.conflicts.append(_conflict(item))
-        elif item.envelope.recorded_at < held.envelope.recorded_at:
-            envelope = replace(held.envelope, recorded_at=item.envelope.recorded_at)
+        elif (envelope := _united(held.envelope, item.envelope)) is not held.envelope:
             first[item.key] = replace(held, envelope=envelope)
     return first
+
+
+def _united(one: Envelope, other: Envelope) -> Envelope:
+    recorded_at = min(one.recorded_at, other.recorded_at)
+    origin = other.origin if one.origin == "reconcile" else one.origin
+    if (recorded_at, origin) == (one.recorded_at, one.origin):
+        return one
+    return replace(one, recorded_at=recorded_at, origin=origin)
 
 
 def _compare(
@@ -50,8 +62,14 @@ def _compare(
     for key, item in repeated.items():
         if held[key].body_hash != item.body_hash:
             result.conflicts.append(_conflict(item))
-        elif item.envelope.recorded_at < held[key].recorded_at:
+        elif _adds(item.envelope, held[key]):
             result.earlier.append(item)
+
+
+def _adds(told: Envelope, held: Held) -> bool:
+    """An earlier recorded time, or an origin by which the event is no longer reconciled."""
+    otherwise = held.origin == "reconcile" and told.origin != "reconcile"
+    return told.recorded_at < held.recorded_at or otherwise
 
 
 def _conflict(item: Incoming) -> Buried:

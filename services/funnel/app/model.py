@@ -72,6 +72,7 @@ class Held:
     recorded_at: datetime
     kind: str
     subject: str
+    origin: Origin
 
 
 @dataclass(frozen=True, slots=True)

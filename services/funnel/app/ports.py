@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from libs.common.contracts.envelope import Origin
 from libs.common.db.outbox import OutboxRow
 from services.funnel.app.model import (
     Catalogue,
@@ -37,8 +38,8 @@ class Store(Protocol):
 
     async def held(self, keys: Collection[EventKey]) -> Mapping[EventKey, Held]: ...
 
-    async def know_earlier(self, recorded: Mapping[EventKey, datetime]) -> None:
-        """Events turned out to have been recorded earlier."""
+    async def know_earlier(self, known: Mapping[EventKey, tuple[datetime, Origin]]) -> None:
+        """Events were recorded earlier than it seemed, or told otherwise than by reconciling."""
         ...
 
     async def lock_refs(self, shared: Collection[RefKey], exclusive: Collection[RefKey]) -> None:

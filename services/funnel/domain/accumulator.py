@@ -17,7 +17,7 @@ from services.funnel.domain.deal import DealFold
 from services.funnel.domain.inputs import KnownPipelines
 from services.funnel.domain.model import Facts, Order, Ref, Visit
 
-FORM = 2
+FORM = 3
 _PLAIN = ("stage_id", "stage_class", "last_open_stage", "created", "life", "push_count",
           "lost_reason", "visit_count", "attributes")  # fmt: skip
 _TIMES = ("stage_entered_at", "created_at", "closed_at", "last_event_at", "recorded_at")
@@ -84,7 +84,7 @@ def _form(acc: Accumulator) -> dict[str, Any]:
         "plain": [getattr(deal, name) for name in _PLAIN],
         "times": [getattr(deal, name) for name in _TIMES],
         "fields": deal.fields,
-        "activities": [getattr(deal.activities, name) for name in Activities.__slots__],
+        "activities": [_kept(getattr(deal.activities, name)) for name in Activities.KEPT],
         "visit": list(deal.visits[-1]) if deal.visits else None,
         "head": acc.head,
         "known_at": acc.known_at,
@@ -116,8 +116,13 @@ def _fields(stored: dict[str, Any]) -> dict[str, Any]:
     return stored
 
 
+def _kept(value: Any) -> Any:
+    return sorted(value) if isinstance(value, set) else value
+
+
 def _activities(stored: list[Any]) -> Activities:
-    values = dict(zip(Activities.__slots__, stored, strict=True))
+    values = dict(zip(Activities.KEPT, stored, strict=True))
+    values["retold"] = set(values["retold"])
     values["planned"] = {id_: _time(at) for id_, at in values["planned"].items()}
     activities = Activities()
     for name, value in values.items():

@@ -58,6 +58,8 @@ def advance(acc: Accumulator, event: FoldEvent, inputs: Inputs, now: datetime) -
 
 
 def _at_head(acc: Accumulator, event: FoldEvent, now: datetime) -> bool:
+    """What a reconciliation tells of an activity depends on all that is done, which nothing here
+    holds."""
     return (
         event.order > acc.head
         and event.recorded_at >= acc.known_at
@@ -65,6 +67,7 @@ def _at_head(acc: Accumulator, event: FoldEvent, now: datetime) -> bool:
         and acc.deal.deleted_at is None
         and acc.deal.merged_into is None
         and not isinstance(event.data, _REWIND)
+        and not (event.reconciled and isinstance(event.data, ev.ActivityData))
     )
 
 

@@ -83,7 +83,11 @@ class DealFold:
             case ev.DealRestored():
                 self.deleted_at = None
             case ev.ActivityData():
-                self.activities.apply(event.type, event.occurred_at, event.data)
+                self.do(event, event.data)
+
+    def do(self, event: FoldEvent, data: ev.ActivityData) -> None:
+        """Take an activity into account."""
+        self.activities.apply(event.type, event.occurred_at, data, retold=event.reconciled)
 
     def _touch(self, event: FoldEvent) -> None:
         if self.created_at is None:

@@ -130,7 +130,7 @@ class GroupFold:
     def _share(self, target: str, event: FoldEvent, data: ev.ActivityData) -> None:
         """An activity of the very instant of the merge still counts for the survivors."""
         for survivor in self._router.chain(target)[1:]:
-            self.deals[survivor].activities.apply(event.type, event.occurred_at, data)
+            self.deals[survivor].do(event, data)
 
     def _deal(self, deal_id: str) -> DealFold:
         if deal_id not in self.deals:

@@ -27,6 +27,7 @@ class FoldEvent:
     """One event as the fold sees it; `subject` is the deal (or account, user) it addresses.
 
     `occurred_at` is when it happened, `recorded_at` the smallest instant at which we knew it.
+    `reconciled`: only reconciliations have told it.
     """
 
     subject: str
@@ -37,6 +38,7 @@ class FoldEvent:
     recorded_at: datetime
     sequence: int | None
     data: EventData
+    reconciled: bool = False
 
     @property
     def order(self) -> Order:

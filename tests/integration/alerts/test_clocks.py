@@ -1,5 +1,6 @@
 """Which clocks there are: by stage, by creation, by idleness; what meets them and what excuses."""
 
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -19,6 +20,14 @@ async def test_idle_clocks_restart_with_each_activity(sandbox: Site) -> None:
     await sandbox.say(created("D", 0), called("D", 9), called("D", 15), moved("D", 20, "offer"))
     await sandbox.clock(30)
     assert await days(sandbox) == [25]
+
+
+async def test_what_a_reconciliation_tells_again_ends_no_idleness(sandbox: Site) -> None:
+    await sandbox.rule("idle", stalled(clock={"start": "last_activity_at", "limit": "P10D"}))
+    again = replace(called("D", 15, activity_id="x"), origin="reconcile")
+    await sandbox.say(created("D", 0), called("D", 9, activity_id="x"), again)
+    await sandbox.clock(30)
+    assert await days(sandbox) == [19]
 
 
 async def test_without_an_activity_idleness_runs_from_creation(sandbox: Site) -> None:

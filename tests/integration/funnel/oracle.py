@@ -37,6 +37,8 @@ class Event(Protocol):
     @property
     def source(self) -> str: ...
     @property
+    def origin(self) -> str: ...
+    @property
     def sequence(self) -> int | None: ...
     @property
     def data(self) -> dict[str, Any]: ...
@@ -98,7 +100,7 @@ class World:
         self.ends = {}
         self.deals: dict[str, Deal] = {}
         self.subjects: dict[str, dict[str, Any]] = {}
-        self.done: list[str] = []
+        self.done: list[tuple[str, str, bool]] = []
         for event in every:
             if event.at <= valid:
                 self._take(event)
@@ -150,7 +152,7 @@ class World:
         deal.first_seen = event.at if deal.first_seen is None else deal.first_seen
         self._apply(deal, event)
         if event.type in DONE:
-            self.done.append(target)
+            self.done.append((target, event.data["activity_id"], event.origin == "reconcile"))
         if deal.frozen is not None and not event.type.startswith("activity."):
             deal.frozen = dict(self.subjects)
         for merged in event.data.get("merged_deal_ids", ()):
@@ -300,7 +302,10 @@ class World:
 
     def activities(self, deal_id: str) -> int:
         """Done activities of the deal and of all that ended in it."""
-        return sum(deal_id in self._heirs(target) for target in self.done)
+        """Each telling, but those of reconciliations once for what nothing else tells of."""
+        mine = [done for done in self.done if deal_id in self._heirs(done[0])]
+        told = [name for _, name, retold in mine if not retold]
+        return len(told) + len({name for _, name, retold in mine if retold} - set(told))
 
 
 def _is_deals(event: Event) -> bool:

@@ -37,6 +37,23 @@ async def test_the_smallest_recorded_time_counts_and_moves_known_history(rig: Ri
     assert [row[12] for row in rows["visits"] if row[3] == "offer"] == [h(3)]
 
 
+async def test_what_was_reconciled_and_then_told_is_told_whichever_came_first(rig: Rig) -> None:
+    """Else the number of activities would depend on the order of arrival."""
+    call = said(1, "activity.logged", activity_id="x")
+    first = said(2, "activity.completed", activity_id="x", origin="reconcile")
+    for cut in ([[call], [first], [first.again(origin="live")]],
+                [[call], [first.again(origin="live")], [first]],
+                [[first, first.again(origin="live")], [call]]):  # fmt: skip
+        tenant = await rig.tenant()
+        for batch in cut:
+            assert not await rig.deliver(tenant, *batch)
+        assert (await rig.deal(tenant))["activity_count"] == 2
+        assert [row[8] for row in (await rig.rows(tenant))["events"]] == ["live"] * 2
+    tenant = await rig.tenant()
+    await rig.deliver(tenant, call, first)
+    assert (await rig.deal(tenant))["activity_count"] == 1
+
+
 async def test_another_body_under_the_same_id_is_a_conflict_and_the_first_wins(rig: Rig) -> None:
     tenant = await rig.tenant()
     first = said(0, "deal.created", stage_id="lead")

@@ -31,7 +31,7 @@ def as_said(event: FoldEvent) -> Said:
     data = event.data.model_dump(mode="json", exclude_unset=True)
     return Said(
         _hours(event.occurred_at), event.type, data, _hours(event.recorded_at), event.id,
-        event.source, event.sequence,
+        event.source, event.sequence, "reconcile" if event.reconciled else "live",
     )  # fmt: skip
 
 

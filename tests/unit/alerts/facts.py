@@ -112,7 +112,7 @@ def _visit(row: model.Visit) -> Visit:
 
 def _said(event: model.FoldEvent) -> Said:
     assert isinstance(event.data, ActivityData)
-    return Said(_ref(event), event.type, event.subject, event.data)
+    return Said(_ref(event), event.type, event.subject, event.data, event.reconciled)
 
 
 def _merges(projections: Mapping[str, model.Projection]) -> Iterable[Merge]:

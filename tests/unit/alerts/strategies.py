@@ -1,5 +1,6 @@
 """Histories and rules for properties: few instants, so that ties and boundaries are common."""
 
+from dataclasses import replace
 from typing import Any, cast
 
 from hypothesis import strategies as st
@@ -53,7 +54,7 @@ def _events(deals: st.SearchStrategy[str]) -> st.SearchStrategy[FoldEvent]:
         says("deal.restored"),
         says("deal.merged", merged_deal_ids=st.lists(_deals, min_size=1, max_size=1)),
         says("activity.logged", **_activity),
-        says("activity.logged", **_activity),
+        says("activity.logged", **_activity).map(lambda event: replace(event, reconciled=True)),
         says("activity.completed", **_activity),
         says("activity.scheduled", **_activity, scheduled_for=st.none() | _ahead),
         says("activity.cancelled", **_activity),

@@ -1,5 +1,7 @@
 """Boundaries of clocks, instant by instant; each story with its verdicts in hours."""
 
+from dataclasses import replace
+
 import pytest
 
 from services.alerts.domain.rule import MetBy, Rule
@@ -89,6 +91,18 @@ def test_a_planned_activity_excuses_until_its_time_and_not_at_it(
 def test_an_activity_planned_too_late_ends_idleness_for_a_while() -> None:
     plan = ev(12, "activity.scheduled", activity_id="p", scheduled_for=h(14).isoformat())
     assert violated(rule("last_activity_at"), created(0), plan) == [(10, 12), (14, None)]
+
+
+def test_what_a_reconciliation_tells_again_is_no_activity_more() -> None:
+    """It tells a later time, as of its reading: neither idleness ends by it, nor is a clock met."""
+    retold = replace(called(12, activity_id="c"), reconciled=True)
+    told = called(5, activity_id="c")
+    assert violated(rule("last_activity_at"), created(0), told, retold) == [(15, None)]
+    assert violated(rule("last_activity_at"), created(0), retold) == [(10, 12), (22, None)]
+    met = rule("stage_entered_at", met_by=CALL)
+    moves = created(0, stage_id="lead"), moved(6, "offer")
+    assert violated(met, *moves, told, retold) == [(16, None)]
+    assert violated(met, *moves, retold) == []
 
 
 def merged(at: float) -> FoldEvent:
