@@ -17,6 +17,7 @@ from services.alerts.domain.edits import adopted, told_before
 from services.alerts.domain.matching import matched
 from services.alerts.domain.overlaps import overlap
 from services.alerts.domain.rule import Rule
+from services.alerts.domain.texts import told_otherwise
 from services.alerts.domain.verdicts import Judgement, Violation
 
 LATE = timedelta(minutes=15)
@@ -136,10 +137,10 @@ class Reconciliation:
                 yield life.cleared(record.alert, found, found.cleared_at)
 
     def _followed(self, row: Alert, found: Violation) -> Iterator[Told]:
-        """The row's clock is violated, as before: since when, and until what?"""
+        """The row's clock is violated, as before: since when, until what, and in what state?"""
         told = row.resolved_at, row.resolution == "superseded"
         otherwise = not row.is_open and (found.cleared_at, found.superseded) != told
-        if otherwise or found.started_at != row.started_at:
+        if otherwise or found.started_at != row.started_at or told_otherwise(row, found):
             yield from self._moved(row, found)
         elif row.is_open and found.cleared_at is not None:
             yield life.cleared(row, found, found.cleared_at)

@@ -1,12 +1,14 @@
 """What an alert says: evidence, labels, a summary from the rule's template."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from datetime import datetime, timedelta
 from typing import Any
 
+import orjson
+
 from libs.common.expr.port import ExpressionFailed
-from services.alerts.domain.alert import Texts
+from services.alerts.domain.alert import Alert, Texts
 from services.alerts.domain.durations import duration_text
 from services.alerts.domain.rule import Clock, MetBy, Rule
 from services.alerts.domain.timeline import DEAL_FIELDS, State
@@ -91,18 +93,32 @@ def _evidence(clock: Clock, found: Violation) -> dict[str, Any]:
             "elapsed_seconds": int((at - run.start.at).total_seconds()),
             "segments": [{"from": run.start.at, "to": at, "kind": "working"}],
         },
-        "facts": _facts(found.state),
+        "facts": facts(found.state),
         "calendar_version": None,
         "counterfactual": _counterfactual(clock, run.due),
     }
 
 
-def _facts(state: State) -> dict[str, Any]:
+def facts(state: State) -> dict[str, Any]:
     """The deal as of the violation, its amount as money."""
-    facts = {name: state.get(name) for name in FACTS}
     exact = state.get("amount_text")
     money = {"amount": exact, "currency": state.get("currency")}
-    return facts | {"amount": None if exact is None else money}
+    plain = {name: state.get(name) for name in FACTS}
+    return plain | {"amount": None if exact is None else money}
+
+
+def told_otherwise(row: Alert, found: Violation) -> bool:
+    """Whether late facts give its beginning another state than it tells. What a stage is called is
+    today's word for it, no fact, and what a row was never asked for it does not tell."""
+    said = row.evidence.get("facts", {})
+    names = said.keys() - {"stage_name"}
+    return _as_kept(said, names) != _as_kept(facts(found.state), names)
+
+
+def _as_kept(told: Mapping[str, Any], names: Set[str]) -> bytes:
+    """As a stored row has it, whose instants are texts."""
+    kept = {name: told.get(name) for name in names}
+    return orjson.dumps(kept, option=orjson.OPT_UTC_Z | orjson.OPT_SORT_KEYS)
 
 
 def _counterfactual(clock: Clock, due: datetime) -> str:

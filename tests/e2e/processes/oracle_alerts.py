@@ -30,12 +30,14 @@ class Rule(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """Why an alert is: its clock, and the stage in which the deal was when it began."""
+    """Why an alert is: its clock, and the deal as it was when it began."""
 
     start_event: str
     start: Instant
     due: Instant
     stage: str | None
+    entered: Instant | None
+    active: Instant | None
 
 
 class Told(NamedTuple):
@@ -124,6 +126,12 @@ class Life:
 
     def stage_at(self, at: Instant) -> str | None:
         return [stage for since, stage in self.stages if since <= at][-1]
+
+    def standing(self, at: Instant) -> tuple[Instant | None, Instant | None]:
+        """Since when it was in its stage, and when something was last done on it."""
+        entered = [stay.start for stay in self.stays if stay.start <= at]
+        active = [happened for became, happened, *_ in self.deeds if became <= at]
+        return max(entered, default=None), max(active, default=None)
 
 
 class Oracle:
@@ -246,7 +254,7 @@ def stretches(rule: Rule, life: Life, clock: Clock, now: Instant) -> Iterator[St
     def stretch(began: Instant, ended: Instant | None) -> Stretch:
         how = "superseded" if ended == life.merged else "cleared"
         due, stage = clock.start + rule.limit, life.stage_at(began)
-        evidence = Evidence(clock.start_event, clock.start, due, stage)
+        evidence = Evidence(clock.start_event, clock.start, due, stage, *life.standing(began))
         return Stretch(clock, began, ended, how if ended is not None else None, evidence)
 
     for at in sorted({since for since, _ in life.open_from if first < since <= last}):
@@ -345,6 +353,7 @@ def _follow(row: Row, stretch: Stretch, tell: Any) -> None:
     """What is corrected says everything anew; what is resolved only how and when it ended."""
     key, ending = stretch.clock.start_event, (stretch.ended, stretch.resolution)
     moved = key != row.evidence.start_event or stretch.began != row.began
+    moved |= stretch.evidence != row.evidence
     ends = row.ended is None and stretch.ended is not None
     other = row.ended is not None and ending != (row.ended, row.resolution)
     if not (moved or ends or other):

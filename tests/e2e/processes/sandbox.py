@@ -232,8 +232,13 @@ def _told(record: Kept, number: int) -> Told:
         Evidence(
             clock["start_event_id"], datetime.fromisoformat(clock["start"]),
             datetime.fromisoformat(clock["due_at"]), evidence["facts"]["stage_id"],
+            *(_instant(evidence["facts"][n]) for n in ("stage_entered_at", "last_activity_at")),
         ),
     )  # fmt: skip
+
+
+def _instant(told: str | None) -> datetime | None:
+    return None if told is None else datetime.fromisoformat(told)
 
 
 @dataclass

@@ -99,6 +99,17 @@ async def test_an_earlier_start_moves_the_alert(real: Site) -> None:
     assert correction["evidence"] == alert["evidence"]
 
 
+async def test_a_late_owner_is_told_and_found(real: Site) -> None:
+    """Who asks for the alerts of an owner gets those that began while the deal was theirs."""
+    own = past(created("D", 0, owner_id="u1"), 40)
+    before = await fires(real, stalled(30), own)
+    await real.say(past(telling("deal.updated", 0, "D", changes={"owner_id": "u2"}), 20))
+    assert await lives(real, "D") == [*before, lived.corrected(own.id, ago(10))]
+    (found,) = await real.alerts(owner_id="u2")
+    assert found["evidence"]["facts"]["owner_id"] == "u2"
+    assert await real.alerts(owner_id="u1") == []
+
+
 async def test_an_alert_that_was_over_moves_too(real: Site) -> None:
     second = past(staged("D", 0, "offer"), 20)
     before = await fires(real, OFFERED, past(created("D", 0), 60), second)
