@@ -142,7 +142,7 @@ def refold(
     residues: Sequence[Residue] = (),
 ) -> Outcome:
     """Fold a whole group anew; `events` are all of its events, `new` those not published yet."""
-    residues = [residue for residue in residues if residue.cause.occurred_at <= now]
+    residues = [counted for residue in residues if (counted := residue.as_of(now)) is not None]
     projections = project([kept.event for kept in events], inputs, now)
     publishers = tell(
         inputs,

@@ -1,7 +1,7 @@
 """What asks for deals to be folded."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
@@ -9,7 +9,7 @@ from services.funnel.app.model import Cause, DealKey, Kept
 from services.funnel.domain.model import DealState
 
 Past = Literal["whole", "since"]
-"""Which past a residue corrects: all of it, or that since the cause."""
+"""Which past a residue corrects: all of it, as a configuration does, or that since the event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,18 @@ class Residue:
     def corrected_from(self, state: DealState) -> datetime | None:
         """Where the past of a deal changed, if no event in its stream tells that already."""
         return state.facts.created_at if self.past == "whole" else self.cause.occurred_at
+
+    def as_of(self, now: datetime) -> "Residue | None":
+        """The reason as it counts at a tenant's `now`; `None` for an event that lies ahead.
+
+        A configuration is no event of the tenant's time and counts at once: in a sandbox whose
+        clock stands before ours it happens then.
+        """
+        if self.cause.occurred_at <= now:
+            return self
+        if self.past == "since":
+            return None
+        return replace(self, cause=replace(self.cause, occurred_at=now))
 
 
 @dataclass(frozen=True, slots=True)
