@@ -73,7 +73,7 @@ INGEST_PROVEN = Counter(
 )
 INGEST_CONNECTIONS_SILENT = OwnGauge(
     "headway_ingest_connections_silent",
-    "Connections that have been silent through hours in which they delivered a week before.",
+    "Connections that have been silent for longer than their week before or their pauses tell.",
 )
 INGEST_CONNECTIONS_MISSING = OwnGauge(
     "headway_ingest_connections_missing",

@@ -1,8 +1,4 @@
-"""Counts of connections in SQL, written once a second; which of them have fallen silent.
-
-A connection is silent once it has passed six hours in which it delivered a week before: that knows
-nights and weekends, and says nothing of a connection in its first week.
-"""
+"""Counts of connections in SQL, written once a second; how many of them have fallen silent."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -23,11 +19,11 @@ from services.ingest.adapters import (
     connection_secrets,
     connection_signatures,
 )
+from services.ingest.adapters.silence import FORGOTTEN, SILENT
 from services.ingest.adapters.transactions import worker_transaction
 from services.ingest.app.connection_counts import SKEW, ConnectionCounts, Key, Tally
 from services.ingest.app.ports import IndexUnavailable
 
-QUIET_HOURS = 6
 EVERY = 1.0
 LOOK_EVERY = 60.0
 _COUNT = text("""
@@ -54,20 +50,14 @@ _HOUR = text("""
     ON CONFLICT (tenant_id, connection_id, hour) DO UPDATE
     SET deliveries = h.deliveries + excluded.deliveries
 """)
-_PRUNE = text("""
+_PRUNE = text(f"""
     DELETE FROM ingest.connection_hours h USING ingest.connection_counts c
-    WHERE h.tenant_id = c.tenant_id AND h.connection_id = c.connection_id
-        AND h.hour < c.last_delivery_at - interval '8 days'
-""")
-QUIET = """(SELECT count(*) FROM ingest.connection_hours h
-    WHERE h.tenant_id = c.tenant_id AND h.connection_id = c.connection_id
-        AND h.hour > c.last_delivery_at - interval '7 days'
-        AND h.hour <= CAST(:now AS timestamptz) - interval '7 days 1 hour')"""
-"""Hours that have passed since `c` delivered last, and in which it did a week before."""
+    WHERE h.tenant_id = c.tenant_id AND h.connection_id = c.connection_id AND {FORGOTTEN}
+""")  # noqa: S608  constants only
 _SILENT = text(f"""
     SELECT count(*) FROM ingest.connection_counts c
     JOIN ingest.connections n ON n.tenant_id = c.tenant_id AND n.connection_id = c.connection_id
-    WHERE NOT n.deleted AND {QUIET} >= :quiet_hours
+    WHERE NOT n.deleted AND {SILENT}
 """)  # noqa: S608  constants only
 _log = structlog.get_logger(__name__)
 
@@ -132,8 +122,7 @@ class CountsWriter:
         forget the hours that tell nothing more."""
         async with worker_transaction(self._database) as tx:
             await tx.execute(_PRUNE)
-            values = {"now": now, "quiet_hours": QUIET_HOURS}
-            silent = (await tx.execute(_SILENT, values)).scalar_one()
+            silent = (await tx.execute(_SILENT, {"now": now})).scalar_one()
             missing = await connection_counters.missing(tx)
             await channel_expiry.tell(tx, now)
         metrics.INGEST_CONNECTIONS_SILENT.set(silent)

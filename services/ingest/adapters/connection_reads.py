@@ -8,17 +8,19 @@ from typing import Any
 from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.ingest.adapters.connection_counts import QUIET
+from services.ingest.adapters.silence import LONGEST_PAUSE, QUIET, SILENT
 
 _COUNTS = text(f"""
-    SELECT connection_id, deliveries, accepted, duplicates, rejected, refused, last_delivery_at,
-        last_event_at, {QUIET} AS quiet_hours, coalesce((SELECT k.missing
+    SELECT c.connection_id, c.deliveries, c.accepted, c.duplicates, c.rejected, c.refused,
+        c.last_delivery_at, c.last_event_at, {QUIET} AS quiet_hours,
+        {LONGEST_PAUSE} AS longest_pause_hours, coalesce({SILENT}, false) AS silent,
+        coalesce((SELECT k.missing
             FROM ingest.connection_counters k JOIN ingest.connections n
             USING (tenant_id, connection_id)
             WHERE k.tenant_id = c.tenant_id AND k.connection_id = c.connection_id
                 AND n.definition ->> 'counter' = k.pointer), 0) AS missing
     FROM ingest.connection_counts c
-    WHERE tenant_id = :tenant_id AND connection_id = ANY (CAST(:ids AS text[]))
+    WHERE c.tenant_id = :tenant_id AND c.connection_id = ANY (CAST(:ids AS text[]))
 """)  # noqa: S608  constants only
 _WAITING = text("""
     SELECT count(*) FROM ingest.refreshes

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from services.ingest.adapters.connection_counts import QUIET_HOURS
 from services.ingest.domain.connections import ConnectionVersion, StoredConnection
 from services.ingest.domain.counters import Counted
 from services.ingest.domain.crm.hubspot_signatures import weakest_of
@@ -74,8 +73,9 @@ def shown_traffic(counts: Mapping[Any, Any] | None) -> dict[str, Any]:
 
 def _gap(held: Mapping[Any, Any]) -> dict[str, Any]:
     gap: dict[str, Any] = {}
-    if (quiet := held.get("quiet_hours", 0)) >= QUIET_HOURS:
-        gap = {"since": held["last_delivery_at"], "quiet_hours": quiet}
+    if held.get("silent"):
+        habits = {name: held[name] for name in ("quiet_hours", "longest_pause_hours")}
+        gap = {"since": held["last_delivery_at"], **habits}
     if missing := held.get("missing", 0):
         gap["missing_count"] = missing
     return gap

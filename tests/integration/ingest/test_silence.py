@@ -1,5 +1,7 @@
-"""When a connection counts as silent: hours that it was not silent in a week before."""
+"""When a connection counts as silent: hours that it was not silent in a week before, and a silence
+of more than twice its longest pause."""
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -15,7 +17,7 @@ from tests.integration.ingest.connecting import put, standard
 
 pytestmark = pytest.mark.postgres
 NOW = datetime(2026, 3, 16, 18, 30, tzinfo=UTC)  # a Monday
-WEEK = timedelta(days=7)
+WEEK, DAY, HOUR = timedelta(days=7), timedelta(days=1), timedelta(hours=1)
 
 
 class Told:
@@ -34,6 +36,8 @@ class Told:
         await self._writer.write()
 
     async def gap(self, now: datetime, monkeypatch: pytest.MonkeyPatch) -> Any:
+        """What the connection shows; the metric, which has no other to count, tells the same."""
+
         class At:
             def now(self) -> datetime:
                 return now
@@ -42,7 +46,9 @@ class Told:
         with monkeypatch.context() as patched:
             patched.setattr(type(state), "clock", At())
             path = f"/v1/connections/{self._live.connection_id}"
-            return (await self._api.client.get(path)).json()["gap"]
+            found = (await self._api.client.get(path)).json()["gap"]
+        assert await self.silent(now) == (found is not None)
+        return found
 
     async def silent(self, now: datetime) -> float | None:
         await self._writer.look(now)
@@ -50,52 +56,104 @@ class Told:
 
 
 def office_hours(day: datetime) -> list[datetime]:
-    return [day.replace(hour=hour, minute=20) for hour in range(8, 18)]
+    return hours(day, range(8, 18))
+
+
+def hours(day: datetime, told: range) -> list[datetime]:
+    return [day.replace(hour=hour, minute=20) for hour in told]
 
 
 @pytest.fixture
-async def told(api: Api) -> Told:
+async def told(api: Api) -> AsyncIterator[Told]:
     own = standard(api)
     await put(api, own)
-    return Told(api, own)
+    yield Told(api, own)
+    await api.client.delete(f"/v1/connections/{own}")
 
 
 async def test_a_silent_monday_is_noticed_a_silent_sunday_is_not(
     told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    last_monday, friday = NOW - WEEK, NOW - timedelta(days=3)
+    last_monday, friday = NOW - WEEK, NOW - 3 * DAY
     await told.delivered(*office_hours(last_monday), *office_hours(friday))
-    before = await told.silent(NOW - timedelta(days=1))
-    assert await told.gap(NOW - timedelta(days=1), monkeypatch) is None
+    assert await told.gap(NOW - DAY, monkeypatch) is None
     assert await told.gap(NOW.replace(hour=13), monkeypatch) is None, "five hours are not enough"
     found = await told.gap(NOW, monkeypatch)
-    assert found == {"since": "2026-03-13T17:20:00Z", "quiet_hours": 10}
-    assert await told.silent(NOW) == (before or 0) + 1
+    unknown = {"longest_pause_hours": None}
+    assert found == {"since": "2026-03-13T17:20:00Z", "quiet_hours": 10} | unknown
     await told.delivered(NOW)
     assert await told.gap(NOW + timedelta(minutes=1), monkeypatch) is None
-    assert await told.silent(NOW) == before
+
+
+async def test_three_weeks_of_office_hours_know_the_weekend(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mondays = [NOW - weeks * WEEK for weeks in (3, 2, 1)]
+    days = [monday + day * DAY for monday in mondays for day in range(5)]
+    await told.delivered(*(at for day in days for at in office_hours(day)))
+    assert await told.gap(NOW - DAY, monkeypatch) is None
+    assert await told.gap(NOW.replace(hour=8), monkeypatch) is None
+    assert await told.gap(NOW.replace(hour=13), monkeypatch) is None
+    weekend = {"quiet_hours": 10, "longest_pause_hours": 63}
+    assert await told.gap(NOW, monkeypatch) == {"since": "2026-03-13T17:20:00Z"} | weekend
+
+
+async def test_a_weekly_burst_is_missed_after_two_weeks(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mondays = [NOW - weeks * WEEK for weeks in (3, 2, 1, 0)]
+    await told.delivered(*(at for monday in mondays for at in hours(monday, range(8, 13))))
+    last = NOW.replace(hour=12, minute=20)
+    assert await told.gap(last + timedelta(hours=2 * 164), monkeypatch) is None
+    since = {"since": "2026-03-16T12:20:00Z", "quiet_hours": 5, "longest_pause_hours": 164}
+    assert await told.gap(last + 2 * WEEK, monkeypatch) == since
+    assert await told.gap(last + timedelta(days=365), monkeypatch) == since
+
+
+async def test_one_delivery_a_day_is_missed_on_the_third_day(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long_ago = NOW - 5 * WEEK
+    await told.delivered(long_ago, *(NOW - days * DAY for days in range(10)))
+    assert await told.gap(NOW + 2 * DAY, monkeypatch) is None
+    found = await told.gap(NOW + 2 * DAY + HOUR, monkeypatch)
+    assert found == {"since": "2026-03-16T18:30:00Z", "quiet_hours": 2, "longest_pause_hours": 24}
+    await told.delivered(NOW + 2 * DAY + HOUR)
+    assert await told.gap(NOW + 3 * DAY, monkeypatch) is None
+
+
+async def test_six_hours_are_the_least(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    await told.delivered(*(NOW - passed * HOUR for passed in range(8 * 24)))
+    assert await told.gap(NOW + 6 * HOUR, monkeypatch) is None
+    found = await told.gap(NOW + 6 * HOUR + timedelta(minutes=1), monkeypatch)
+    assert (found["quiet_hours"], found["longest_pause_hours"]) == (5, 1)
 
 
 async def test_a_silence_of_weeks_is_not_forgotten(
     told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await told.delivered(*office_hours(NOW - WEEK), *office_hours(NOW))
-    much_later = NOW + timedelta(days=40)
-    await told.silent(much_later)
-    found = await told.gap(much_later, monkeypatch)
-    assert found["quiet_hours"] >= 10
+    found = await told.gap(NOW + 40 * DAY, monkeypatch)
+    assert (found["quiet_hours"], found["longest_pause_hours"]) == (10, 159)
 
 
 async def test_a_young_connection_has_no_habits(
     told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert await told.gap(NOW, monkeypatch) is None
-    await told.delivered(*office_hours(NOW - timedelta(days=2)))
+    await told.delivered(*office_hours(NOW - 2 * DAY))
     assert await told.gap(NOW, monkeypatch) is None
+    await told.delivered(*(NOW - timedelta(minutes=minutes) for minutes in range(300)))
+    assert await told.gap(NOW + 4 * DAY, monkeypatch) is None
+
+
+async def test_two_pauses_are_no_habit(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    await told.delivered(*(NOW - days * DAY for days in (8, 4, 0)))
+    assert await told.gap(NOW + 40 * DAY, monkeypatch) is None
 
 
 async def test_hours_that_tell_nothing_more_are_forgotten(told: Told, database_url: str) -> None:
-    await told.delivered(*office_hours(NOW - 3 * WEEK))
+    await told.delivered(*office_hours(NOW - 29 * DAY), *office_hours(NOW - 28 * DAY))
     await told.delivered(*office_hours(NOW))
     await told.silent(NOW)
     state = cast(Any, told._api.service.state)
@@ -104,4 +162,4 @@ async def test_hours_that_tell_nothing_more_are_forgotten(told: Told, database_u
 
         rows = await tx.execute(text("SELECT min(hour) FROM ingest.connection_hours"
                                      " WHERE tenant_id = :t"), {"t": told._api.tenant})  # fmt: skip
-        assert rows.scalar_one() == NOW.replace(hour=8, minute=0)
+        assert rows.scalar_one() == NOW.replace(hour=8, minute=0) - 28 * DAY
