@@ -161,10 +161,10 @@ class EmbeddedPostgres:
             yield
 
     def _bring_up(self, timeout: float) -> None:
-        deadline = self._clock.monotonic() + timeout
-        spawned = self._is_alive()  # which also reaps one that was killed
+        """Start one where none is, once: one of before may only be dying when it is looked for."""
+        deadline, spawned = self._clock.monotonic() + timeout, False
         while True:
-            if self.running_pid() is None and not (spawned and self._is_alive()):
+            if self.running_pid() is None and not self._is_alive():
                 if spawned:
                     raise EmbeddedPostgresError(f"PostgreSQL ended at once{self._why()}")
                 self._spawn(deadline)

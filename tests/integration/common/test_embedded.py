@@ -154,6 +154,19 @@ def test_a_killed_server_recovers_what_was_committed(server: EmbeddedPostgres) -
     assert ask(server, "SELECT n FROM kept") == 7
 
 
+def test_one_that_is_still_dying_when_it_is_started_again_is_replaced(
+    server: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.start()
+    pid = server.running_pid()
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    is_alive, looks = server._is_alive, iter([True])
+    monkeypatch.setattr(server, "_is_alive", lambda: next(looks, False) or is_alive())
+    server.start()
+    assert server.running_pid() not in (None, pid)
+
+
 @pytest.mark.parametrize("pid", [os.getpid(), 1, 2**22 - 3, -5])
 def test_a_pid_that_is_somebody_elses_now_is_no_server(server: EmbeddedPostgres, pid: int) -> None:
     server.start()
