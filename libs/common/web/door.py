@@ -25,8 +25,6 @@ class Door:
 
     def __init__(self, bounds: Bounds) -> None:
         self.bounds = bounds
-        self.closing = False
-        """Nobody else comes in, and every answer is the last one on its connection."""
         self._room = min(bounds.connections, room_for(bounds.connections))
         self._inside: Counter[str] = Counter()
 

@@ -20,8 +20,6 @@ from libs.common.web.unhurried import KEY
 
 _LINGER = 2.0
 """Seconds."""
-_FIRST = 1.0
-"""Seconds that a new connection has for its request once the server takes no others."""
 
 
 class _Refused(Exception):
@@ -48,7 +46,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._why: AppError = MALFORMED
         self._bare = 0
         """Bytes since the last one of a body, or since a request's end."""
-        self._asked = self._in_head = self._receiving = self._lifted = self._deaf = False
+        self._in_head = self._receiving = self._lifted = self._deaf = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -56,8 +54,6 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._door.enter(address):
             self._inside = address
             self._hurry()
-            if self._door.closing:
-                self._last_call()
         else:
             self._refuse(CROWDED)
 
@@ -107,9 +103,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._why = refusal
             raise _Refused
         super().on_headers_complete()
-        self._asked, self._in_head = True, False
-        if self._door.closing:
-            self.cycle.keep_alive = False
+        self._in_head = False
 
     def on_body(self, body: bytes) -> None:
         if not self._deaf:
@@ -133,21 +127,6 @@ class GuardedProtocol(HttpToolsProtocol):
         elif self._receiving:
             self._unset_keepalive_if_required()
             self._hurry()
-
-    def shutdown(self) -> None:
-        """The server is about to end. A connection that was opened for a request gets its answer,
-        though the request is still under way; one that is idle between two ends at once."""
-        if not self._asked:
-            self._last_call()
-        elif not self._in_head:
-            super().shutdown()
-
-    def _last_call(self) -> None:
-        self.loop.call_later(_FIRST, self._leave_if_silent)
-
-    def _leave_if_silent(self) -> None:
-        if not (self._asked or self._bare):
-            self.transport.close()
 
     def _answering(self) -> bool:
         """A request has come whole and its answer is under way."""

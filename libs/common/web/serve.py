@@ -57,8 +57,8 @@ async def serve_on(
     bounds: Bounds = BOUNDS,
 ) -> None:
     """The same on a socket that listens already; it is closed at the end."""
-    door = Door(bounds)
-    server = _Server(_config(telling(app, stop), lifespan, door), listening, door, ready)
+    config = _config(telling(app, stop), lifespan, Door(bounds))
+    server = _Server(config, listening.getsockname()[1], ready)
     stopping = asyncio.create_task(_stop_with(server, stop))
     sampling = asyncio.create_task(loop_lag.sample(asyncio.get_running_loop().time))
     try:
@@ -125,14 +125,10 @@ class _Server(uvicorn.Server):
     """uvicorn without its own signal handlers; tells when it takes requests."""
 
     def __init__(
-        self,
-        config: uvicorn.Config,
-        at: socket.socket,
-        door: Door,
-        ready: Callable[[int], None] | None,
+        self, config: uvicorn.Config, port: int, ready: Callable[[int], None] | None
     ) -> None:
         super().__init__(config)
-        self._port, self._door, self._ready = at.getsockname()[1], door, ready
+        self._port, self._ready = port, ready
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -142,10 +138,6 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started and self._ready is not None:
             self._ready(self._port)
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._door.closing = True
-        await super().shutdown(sockets)
 
 
 async def _stop_with(server: uvicorn.Server, stop: asyncio.Event) -> None:
